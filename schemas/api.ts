@@ -1,0 +1,168 @@
+import * as v from 'valibot'
+import { ApiErrorCode } from './error-codes.ts'
+import { LiveGateway, LiveMachine } from './live.ts'
+import { EpochMs, Slug, ThingName } from './slugs.ts'
+
+const Uuid = v.pipe(v.string(), v.uuid())
+const Name = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(120))
+
+export const Role = v.picklist(['viewer', 'plant_operator', 'manager', 'admin'])
+export type Role = v.InferOutput<typeof Role>
+
+/** Plants that a user may see: all of the tenant's, or these. */
+export const PlantAccess = v.union([v.literal('all'), v.array(Uuid)])
+export type PlantAccess = v.InferOutput<typeof PlantAccess>
+
+/** RFC 9457 problem details, plus a code for programs and the request's id for support. */
+export const Problem = v.object({
+  type: v.string(),
+  title: v.string(),
+  status: v.number(),
+  detail: v.string(),
+  code: ApiErrorCode,
+  requestId: v.string(),
+  errors: v.optional(v.array(v.object({ path: v.string(), message: v.string() }))),
+})
+export type Problem = v.InferOutput<typeof Problem>
+
+/** `?limit=&cursor=` of every list. The cursor is opaque: what `nextCursor` gave. */
+export const PageQuery = v.strictObject({
+  limit: v.optional(
+    v.pipe(v.string(), v.regex(/^\d{1,3}$/), v.transform(Number), v.minValue(1), v.maxValue(500)),
+    '50',
+  ),
+  cursor: v.optional(v.pipe(v.string(), v.maxLength(512))),
+})
+export type PageQuery = v.InferOutput<typeof PageQuery>
+
+const page = <T extends v.GenericSchema>(item: T) =>
+  v.object({ items: v.array(item), nextCursor: v.nullable(v.string()) })
+
+export const Me = v.object({
+  userId: Uuid,
+  email: v.string(),
+  tenant: v.object({ tenantId: Uuid, slug: Slug, name: v.string() }),
+  role: Role,
+  plantAccess: PlantAccess,
+  locale: v.nullable(v.picklist(['en', 'es'])),
+})
+export type Me = v.InferOutput<typeof Me>
+
+export const Plant = v.object({
+  plantId: Uuid,
+  slug: Slug,
+  province: Slug,
+  name: v.string(),
+  /** IANA name, for instance America/Argentina/Buenos_Aires. */
+  timeZone: v.string(),
+  counts: v.object({ machines: v.number(), gateways: v.number(), gatewaysOnline: v.number() }),
+})
+export type Plant = v.InferOutput<typeof Plant>
+export const PlantPage = page(Plant)
+export type PlantPage = v.InferOutput<typeof PlantPage>
+
+export const Machine = v.object({ ...LiveMachine.entries, plantId: Uuid })
+export type Machine = v.InferOutput<typeof Machine>
+export const MachinePage = page(Machine)
+export type MachinePage = v.InferOutput<typeof MachinePage>
+
+export const Gateway = v.object({
+  ...LiveGateway.entries,
+  plantId: Uuid,
+  /** Onboarding: created (waits for its enrolment), enrolled (has a certificate), active (has been heard), revoked. */
+  lifecycle: v.picklist(['created', 'enrolled', 'active', 'revoked']),
+  createdAt: EpochMs,
+})
+export type Gateway = v.InferOutput<typeof Gateway>
+export const GatewayPage = page(Gateway)
+export type GatewayPage = v.InferOutput<typeof GatewayPage>
+
+export const CreateGateway = v.strictObject({ plantId: Uuid, thingName: v.optional(ThingName) })
+export type CreateGateway = v.InferOutput<typeof CreateGateway>
+
+export const CreatedGateway = v.object({
+  gateway: Gateway,
+  /** `token` is shown this once; only its hash is kept. `command` is what to run on the gateway. */
+  enrolment: v.object({ token: v.string(), expiresAt: EpochMs, command: v.string() }),
+})
+export type CreatedGateway = v.InferOutput<typeof CreatedGateway>
+
+export const EnrolmentRequest = v.strictObject({
+  token: v.pipe(v.string(), v.minLength(1), v.maxLength(128)),
+  /** PKCS#10 in PEM. Its key must be EC P-256 or RSA of at least 2048 bits; its subject is ignored. */
+  csr: v.pipe(v.string(), v.minLength(1), v.maxLength(8192)),
+})
+export type EnrolmentRequest = v.InferOutput<typeof EnrolmentRequest>
+
+export const Enrolment = v.object({
+  thingName: ThingName,
+  certificatePem: v.string(),
+  caPem: v.string(),
+  /** Host of the MQTT endpoint, with `:port` only when that is not one of AWS IoT's own (8883, 443). */
+  endpoint: v.string(),
+  topics: v.object({
+    /** With `{machine}` in the machine's place. */
+    telemetry: v.string(),
+    status: v.string(),
+  }),
+  tenant: Slug,
+  province: Slug,
+  plant: Slug,
+})
+export type Enrolment = v.InferOutput<typeof Enrolment>
+
+export const RealtimeTicket = v.object({ url: v.string(), ticket: v.string(), expiresAt: EpochMs })
+export type RealtimeTicket = v.InferOutput<typeof RealtimeTicket>
+
+export const Health = v.object({
+  status: v.picklist(['ok', 'degraded']),
+  postgres: v.picklist(['up', 'down']),
+  redis: v.picklist(['up', 'down']),
+  version: v.string(),
+})
+export type Health = v.InferOutput<typeof Health>
+
+/** `/config.json` of the web app, read at run time so that one build serves every stage. */
+export const WebConfig = v.object({
+  stage: v.string(),
+  /** Prefix of every API call; empty when the API answers on the page's own origin. */
+  apiUrl: v.string(),
+  firebase: v.object({
+    projectId: v.string(),
+    apiKey: v.string(),
+    authDomain: v.string(),
+    /** Only the local system sets it. */
+    emulatorUrl: v.optional(v.string()),
+  }),
+})
+export type WebConfig = v.InferOutput<typeof WebConfig>
+
+/** What `npm run admin` asks of the admin function, which only AWS credentials can call. */
+export const AdminCommand = v.variant('command', [
+  v.strictObject({ command: v.literal('tenant create'), slug: Slug, name: Name }),
+  v.strictObject({
+    command: v.literal('plant create'),
+    tenant: Slug,
+    province: Slug,
+    slug: Slug,
+    name: Name,
+    timeZone: v.pipe(
+      v.string(),
+      v.check(
+        (zone) => Intl.supportedValuesOf('timeZone').includes(zone) || zone === 'UTC',
+        'must be an IANA time zone',
+      ),
+    ),
+  }),
+  v.strictObject({
+    command: v.literal('user create'),
+    tenant: Slug,
+    email: v.pipe(v.string(), v.email()),
+    /** Absent: the person sets it by the reset e-mail. */
+    password: v.optional(v.pipe(v.string(), v.minLength(8))),
+    role: Role,
+    /** Slugs of plants, or all. */
+    plants: v.union([v.literal('all'), v.array(Slug)]),
+  }),
+])
+export type AdminCommand = v.InferOutput<typeof AdminCommand>

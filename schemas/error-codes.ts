@@ -1,0 +1,37 @@
+import * as v from 'valibot'
+
+/** Why a message was refused for good. One list for dead letters, metrics, logs and the web app. */
+export const IngestErrorCode = v.picklist([
+  'invalid_envelope',
+  'invalid_json',
+  'unsupported_schema_version',
+  'invalid_payload',
+  'invalid_topic',
+  'client_topic_mismatch',
+  'unknown_tenant',
+  'unknown_plant',
+  'unknown_gateway',
+  'timestamp_in_future',
+  'timestamp_too_old',
+  'seq_conflict',
+  'machine_quota_exceeded',
+])
+export type IngestErrorCode = v.InferOutput<typeof IngestErrorCode>
+
+/** `code` of a problem+json answer of the HTTP API. */
+export const ApiErrorCode = v.picklist([
+  'invalid_input',
+  'unauthenticated',
+  'forbidden',
+  'not_found',
+  'conflict',
+  'payload_too_large',
+  'invalid_enrolment_token',
+  'invalid_csr',
+  'internal',
+])
+export type ApiErrorCode = v.InferOutput<typeof ApiErrorCode>
+
+/** `code` of an `error` message on the live socket. */
+export const LiveErrorCode = v.picklist(['invalid_message', 'not_found', 'not_connected', 'internal'])
+export type LiveErrorCode = v.InferOutput<typeof LiveErrorCode>

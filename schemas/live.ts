@@ -1,0 +1,75 @@
+import * as v from 'valibot'
+import { LiveErrorCode } from './error-codes.ts'
+import { EpochMs, Slug, ThingName } from './slugs.ts'
+import { OnlineStatusV1 } from './status.ts'
+import { Quality, Scalar } from './telemetry.ts'
+
+/** Current state of a machine: the values of its newest reading by (timestamp, seq). */
+export const MachineState = v.object({
+  timestamp: EpochMs,
+  seq: v.number(),
+  receivedAt: EpochMs,
+  values: v.record(v.string(), Scalar),
+  quality: v.optional(v.record(v.string(), Quality)),
+})
+export type MachineState = v.InferOutput<typeof MachineState>
+
+/** A machine as the snapshot, the deltas and the HTTP API give it. `state` is null until its first reading. */
+export const LiveMachine = v.object({
+  machineId: v.pipe(v.string(), v.uuid()),
+  slug: Slug,
+  name: v.nullable(v.string()),
+  status: v.picklist(['pending', 'active', 'retired']),
+  /** Gateway that sent the newest reading. */
+  thingName: v.nullable(ThingName),
+  state: v.nullable(MachineState),
+})
+export type LiveMachine = v.InferOutput<typeof LiveMachine>
+
+/** Connection as last told by the gateway or by its will; `never` until the first heartbeat. */
+export const LiveGateway = v.object({
+  thingName: ThingName,
+  connection: v.picklist(['never', 'online', 'offline']),
+  /** `unexpected_disconnect` or `shutdown` when offline. */
+  reason: v.nullable(v.string()),
+  /** Broker's clock at the last message of any kind from this gateway. */
+  lastSeenAt: v.nullable(EpochMs),
+  /** `receivedAt - timestamp` of the last heartbeat: positive when the gateway's clock is behind. */
+  clockSkewMs: v.nullable(v.number()),
+  version: v.nullable(v.string()),
+  uptimeSec: v.nullable(v.number()),
+  health: v.nullable(OnlineStatusV1.entries.health),
+})
+export type LiveGateway = v.InferOutput<typeof LiveGateway>
+
+export const PlantRef = v.pipe(v.string(), v.uuid())
+
+/** Browser to cloud. */
+export const LiveClientMessage = v.variant('type', [
+  v.strictObject({ type: v.literal('subscribe'), plant: PlantRef }),
+  v.strictObject({ type: v.literal('unsubscribe'), plant: PlantRef }),
+  v.strictObject({ type: v.literal('ping') }),
+])
+export type LiveClientMessage = v.InferOutput<typeof LiveClientMessage>
+
+const plantPicture = {
+  plant: PlantRef,
+  /** +1 per frame of this plant. A gap means a lost frame: subscribe again. */
+  version: v.number(),
+  machines: v.array(LiveMachine),
+  gateways: v.array(LiveGateway),
+  /** Empty until alarms exist. */
+  alarms: v.array(v.never()),
+}
+
+/**
+ * Cloud to browser. A snapshot larger than a frame (32 KB, API Gateway limit) comes in parts: all have the same
+ * `version`, `part` counts from 1 to `parts`, and the picture is whole when all are there. A delta is made the same way.
+ */
+export const LiveServerMessage = v.variant('type', [
+  v.object({ type: v.literal('snapshot'), ...plantPicture, part: v.number(), parts: v.number() }),
+  v.object({ type: v.literal('delta'), ...plantPicture, part: v.number(), parts: v.number() }),
+  v.object({ type: v.literal('error'), code: LiveErrorCode, plant: v.optional(v.string()) }),
+  v.object({ type: v.literal('pong') }),
+])
+export type LiveServerMessage = v.InferOutput<typeof LiveServerMessage>

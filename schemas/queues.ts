@@ -1,0 +1,59 @@
+import * as v from 'valibot'
+import { EpochMs, Slug, ThingName } from './slugs.ts'
+import { Scalar, Quality } from './telemetry.ts'
+
+/**
+ * What the IoT rules put on SQS. `payload` is base64 of the publish's bytes, so that bytes which are not JSON still
+ * arrive and are judged by our code. `receivedAt` is the broker's clock: presence orders by it, never by the payload's.
+ */
+export const QueueEnvelope = v.object({
+  payload: v.pipe(v.string(), v.base64()),
+  topic: v.string(),
+  clientId: v.string(),
+  receivedAt: EpochMs,
+  traceId: v.optional(v.string(), ''),
+})
+export type QueueEnvelope = v.InferOutput<typeof QueueEnvelope>
+
+/**
+ * Tells the fan-out which machines and gateways of a plant have changed. It names them and carries no values: the
+ * fan-out reads the newest state when it builds the frame, so a delayed item never shows an old value.
+ */
+export const FanOutWorkItem = v.object({
+  tenant: Slug,
+  plant: Slug,
+  machines: v.array(Slug),
+  gateways: v.array(ThingName),
+})
+export type FanOutWorkItem = v.InferOutput<typeof FanOutWorkItem>
+
+/** What is published on the Redis channel `events:{tenant}:{plant}` after a reading has been committed. */
+export const TelemetryEvent = v.object({
+  type: v.literal('telemetry'),
+  tenant: Slug,
+  province: Slug,
+  plant: Slug,
+  machine: Slug,
+  timestamp: EpochMs,
+  seq: v.number(),
+  receivedAt: EpochMs,
+  traceId: v.string(),
+  values: v.record(v.string(), Scalar),
+  quality: v.optional(v.record(v.string(), Quality)),
+})
+export type TelemetryEvent = v.InferOutput<typeof TelemetryEvent>
+
+/** The same for a change of a gateway's status. */
+export const StatusEvent = v.object({
+  type: v.literal('status'),
+  tenant: Slug,
+  province: Slug,
+  plant: Slug,
+  thingName: ThingName,
+  state: v.picklist(['online', 'offline']),
+  reason: v.optional(v.string()),
+  timestamp: EpochMs,
+  receivedAt: EpochMs,
+  traceId: v.string(),
+})
+export type StatusEvent = v.InferOutput<typeof StatusEvent>

@@ -1,0 +1,45 @@
+import * as v from 'valibot'
+import { EpochMs, Slug, ThingName } from './slugs.ts'
+
+const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+const Word = v.pipe(v.string(), v.maxLength(32))
+
+/** Seqs that one machine's outbox has ever allocated, and those that the gateway itself had to drop (both ends included). */
+export const MachineLedger = v.object({ first: Count, last: Count, dropped: v.array(v.tuple([Count, Count])) })
+export type MachineLedger = v.InferOutput<typeof MachineLedger>
+
+/** Heartbeat, every 10 s, retained, QoS 1. `sessionId` is new at each connect. */
+export const OnlineStatusV1 = v.object({
+  schemaVersion: v.literal(1),
+  timestamp: EpochMs,
+  state: v.literal('online'),
+  sessionId: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  gateway: v.object({
+    thingName: ThingName,
+    version: v.pipe(v.string(), v.maxLength(64)),
+    uptimeSec: v.pipe(v.number(), v.finite(), v.minValue(0)),
+  }),
+  health: v.object({
+    /** `up` or `down`, here and in the next two; other words of other gateways are shown as they are. */
+    internet: Word,
+    mqtt: Word,
+    plcLink: Word,
+    /** `mode`: `live`, `draining` (sending what it had stored) or `storing` (no connection). */
+    buffer: v.object({ mode: Word, queuedMessages: Count }),
+  }),
+  ledger: v.optional(v.record(Slug, MachineLedger)),
+})
+export type OnlineStatusV1 = v.InferOutput<typeof OnlineStatusV1>
+
+/** The will (published by the broker) has reason `unexpected_disconnect`; an orderly stop says `shutdown`. */
+export const OfflineStatusV1 = v.object({
+  schemaVersion: v.literal(1),
+  timestamp: EpochMs,
+  state: v.literal('offline'),
+  reason: v.picklist(['unexpected_disconnect', 'shutdown']),
+  sessionId: v.optional(v.pipe(v.string(), v.maxLength(64))),
+})
+export type OfflineStatusV1 = v.InferOutput<typeof OfflineStatusV1>
+
+export const StatusV1 = v.variant('state', [OnlineStatusV1, OfflineStatusV1])
+export type StatusV1 = v.InferOutput<typeof StatusV1>

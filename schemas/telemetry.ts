@@ -1,0 +1,41 @@
+import * as v from 'valibot'
+import { EpochMs, TagName } from './slugs.ts'
+
+/**
+ * Text that PostgreSQL can hold as jsonb: U+0000 and lone surrogates are legal JSON, but jsonb refuses them
+ * (SQLSTATE 22P05 and 22P02), and one such value would fail the whole batch.
+ */
+const StorableText = v.pipe(
+  v.string(),
+  v.maxLength(256),
+  v.check((text) => !text.includes('\u0000') && text.isWellFormed(), 'must not contain U+0000 or a lone surrogate'),
+)
+
+/** `null` is a tag that could not be read. */
+export const Scalar = v.union([v.pipe(v.number(), v.finite()), v.boolean(), StorableText, v.null()])
+export type Scalar = v.InferOutput<typeof Scalar>
+
+/** Quality of a value that is not good; a good one is not listed. */
+export const Quality = v.picklist(['bad', 'uncertain'])
+export type Quality = v.InferOutput<typeof Quality>
+
+export const MAX_TAGS_PER_MESSAGE = 256
+
+/**
+ * One reading of one machine, version 1.
+ * `timestamp`: epoch ms of the PLC read. `seq`: +1 per message of this machine; its first value is the gateway's
+ * clock in epoch ms, so that a gateway which lost its disk never reuses one.
+ * Unknown fields are ignored, so that a newer gateway can speak to an older cloud.
+ */
+export const TelemetryV1 = v.object({
+  schemaVersion: v.literal(1),
+  timestamp: EpochMs,
+  seq: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  values: v.pipe(
+    v.record(TagName, Scalar),
+    v.minEntries(1, 'must hold at least 1 value'),
+    v.maxEntries(MAX_TAGS_PER_MESSAGE, `must hold at most ${MAX_TAGS_PER_MESSAGE} values`),
+  ),
+  quality: v.optional(v.record(TagName, Quality)),
+})
+export type TelemetryV1 = v.InferOutput<typeof TelemetryV1>
