@@ -21,6 +21,20 @@ export type Quality = v.InferOutput<typeof Quality>
 
 export const MAX_TAGS_PER_MESSAGE = 256
 
+/** Names that valibot's record drops in silence (they could pollute a prototype): refused, so that no value is lost unsaid. */
+const RESERVED_TAG_NAMES = ['__proto__', 'prototype', 'constructor']
+
+const byTag = <T extends v.GenericSchema>(value: T) =>
+  v.pipe(
+    v.unknown(),
+    v.check((input) => !Array.isArray(input), 'must be an object, not a list'),
+    v.check(
+      (input) => !(input instanceof Object) || !RESERVED_TAG_NAMES.some((name) => Object.hasOwn(input, name)),
+      `must not use the reserved names ${RESERVED_TAG_NAMES.join(', ')}`,
+    ),
+    v.record(TagName, value),
+  )
+
 /**
  * One reading of one machine, version 1.
  * `timestamp`: epoch ms of the PLC read. `seq`: +1 per message of this machine; its first value is the gateway's
@@ -32,10 +46,10 @@ export const TelemetryV1 = v.object({
   timestamp: EpochMs,
   seq: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
   values: v.pipe(
-    v.record(TagName, Scalar),
+    byTag(Scalar),
     v.minEntries(1, 'must hold at least 1 value'),
     v.maxEntries(MAX_TAGS_PER_MESSAGE, `must hold at most ${MAX_TAGS_PER_MESSAGE} values`),
   ),
-  quality: v.optional(v.record(TagName, Quality)),
+  quality: v.optional(byTag(Quality)),
 })
 export type TelemetryV1 = v.InferOutput<typeof TelemetryV1>

@@ -1,0 +1,84 @@
+import fc from 'fast-check'
+import * as v from 'valibot'
+import { describe, expect, it } from 'vitest'
+import { StatusV1 } from '../../../schemas/status.ts'
+import { TelemetryV1 } from '../../../schemas/telemetry.ts'
+
+const reading = {
+  schemaVersion: 1,
+  timestamp: 1736359200000,
+  seq: 1736350000123,
+  values: { temperature: 71.2, running: true, state: 'RUN' },
+}
+const accepts = (input: unknown) => v.is(TelemetryV1, input)
+
+describe('telemetry v1', () => {
+  it('accepts the example of the contract, and ignores unknown fields', () => {
+    expect(v.parse(TelemetryV1, { ...reading, later: 1 })).toEqual(reading)
+  })
+
+  it('accepts every legal set of values after its way through JSON', () => {
+    const tag = fc
+      .stringMatching(/^[A-Za-z0-9_.-]{1,64}$/)
+      .filter((name) => !['prototype', 'constructor', '__proto__'].includes(name))
+    const text = fc
+      .string({ unit: 'grapheme', maxLength: 60 })
+      .filter((s) => s.length <= 256 && s.isWellFormed() && !s.includes('\u0000'))
+    const scalar = fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.boolean(), text, fc.constant(null))
+    fc.assert(
+      fc.property(fc.dictionary(tag, scalar, { minKeys: 1, maxKeys: 256, noNullPrototype: true }), (values) => {
+        const sent: unknown = JSON.parse(JSON.stringify({ ...reading, values }))
+        expect(v.parse(TelemetryV1, sent)).toEqual(sent)
+      }),
+    )
+  })
+
+  it.each([
+    ['another schema version', { ...reading, schemaVersion: 2 }],
+    ['a seq of -1', { ...reading, seq: -1 }],
+    ['a seq of 2^53', { ...reading, seq: 2 ** 53 }],
+    ['a seq with a fraction', { ...reading, seq: 1.5 }],
+    ['no values', { ...reading, values: {} }],
+    ['300 tags', { ...reading, values: Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`tag-${i}`, i])) }],
+    ['a key with a space', { ...reading, values: { 'oil temperature': 1 } }],
+    ['an empty key', { ...reading, values: { '': 1 } }],
+    ['a nested value', { ...reading, values: { a: { b: 1 } } }],
+    ['a list as value', { ...reading, values: { a: [1] } }],
+    ['a list of values', { ...reading, values: [1] }],
+    ['NaN', { ...reading, values: { a: Number.NaN } }],
+    ['Infinity', { ...reading, values: { a: Number.POSITIVE_INFINITY } }],
+    ['a text of 257', { ...reading, values: { a: 'x'.repeat(257) } }],
+    ['U+0000, which jsonb refuses', { ...reading, values: { a: 'a\u0000b' } }],
+    ['a lone surrogate, which jsonb refuses', { ...reading, values: { a: '\ud800' } }],
+    ['a name that would vanish in silence', { ...reading, values: { a: 1, constructor: 2 } }],
+    ['a name that pollutes', { ...reading, values: JSON.parse('{"a":1,"__proto__":2}') as unknown }],
+    ['good as a quality', { ...reading, quality: { a: 'good' } }],
+    ['a timestamp as text', { ...reading, timestamp: '1736359200000' }],
+    ['null', null],
+  ])('refuses %s', (_what, input) => {
+    expect(accepts(input)).toBe(false)
+  })
+})
+
+describe('status v1', () => {
+  it('accepts a heartbeat with and without the additions', () => {
+    const heartbeat = {
+      schemaVersion: 1,
+      timestamp: 1736359200000,
+      state: 'online',
+      gateway: { thingName: 'granix-ba-gateway-1', version: '1.0.0', uptimeSec: 12 },
+      health: { internet: 'up', mqtt: 'up', plcLink: 'down', buffer: { mode: 'live', queuedMessages: 0 } },
+    }
+    expect(v.is(StatusV1, heartbeat)).toBe(true)
+    expect(
+      v.is(StatusV1, { ...heartbeat, sessionId: 's', ledger: { 'pump-1': { first: 1, last: 9, dropped: [[2, 3]] } } }),
+    ).toBe(true)
+  })
+
+  it('accepts the will exactly as the contract writes it', () => {
+    const will = { schemaVersion: 1, timestamp: 1, state: 'offline', reason: 'unexpected_disconnect' }
+    expect(v.is(StatusV1, will)).toBe(true)
+    expect(v.is(StatusV1, { ...will, reason: 'shutdown', sessionId: 's' })).toBe(true)
+    expect(v.is(StatusV1, { ...will, reason: 'tired' })).toBe(false)
+  })
+})
