@@ -65,6 +65,8 @@ const plantPicture = {
 /**
  * Cloud to browser. A snapshot larger than a frame (32 KB, API Gateway limit) comes in parts: all have the same
  * `version`, `part` counts from 1 to `parts`, and the picture is whole when all are there. A delta is made the same way.
+ * A machine too large for one frame comes as several entries with the same `state.timestamp` and `state.seq`, each with
+ * some of the values: merge them.
  */
 export const LiveServerMessage = v.variant('type', [
   v.object({ type: v.literal('snapshot'), ...plantPicture, part: v.number(), parts: v.number() }),
