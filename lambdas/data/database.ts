@@ -1,0 +1,146 @@
+import type { ColumnType, Generated, JSONColumnType } from 'kysely'
+import type { Role } from '../../schemas/api.ts'
+import type { MachineState } from '../../schemas/live.ts'
+import type { OnlineStatusV1 } from '../../schemas/status.ts'
+
+/** Tables as Kysely sees them. Ids are UUIDv7, times epoch ms; migrations/ says the rest. */
+export interface Database {
+  tenants: Tenants
+  plants: Plants
+  machines: Machines
+  gateways: Gateways
+  users: Users
+  enrolments: Enrolments
+  telemetry_events: TelemetryEvents
+  machine_state: MachineStates
+  machine_ledger: MachineLedgers
+  audit_log: AuditLog
+}
+
+export interface Tenants {
+  id: string
+  slug: string
+  name: string
+  created_at: number
+  disabled_at: number | null
+}
+
+export interface Plants {
+  id: string
+  tenant_id: string
+  province: string
+  slug: string
+  name: string
+  time_zone: string
+  created_at: number
+  created_by: string | null
+  updated_at: number
+  updated_by: string | null
+}
+
+export interface Machines {
+  id: string
+  tenant_id: string
+  plant_id: string
+  slug: string
+  name: string | null
+  status: Generated<'pending' | 'active' | 'retired'>
+  gateway_id: string | null
+  created_at: number
+  updated_at: number
+  updated_by: string | null
+}
+
+export interface Gateways {
+  id: string
+  tenant_id: string
+  plant_id: string
+  thing_name: string
+  lifecycle: Generated<'created' | 'enrolled' | 'active' | 'revoked'>
+  certificate_id: string | null
+  created_at: number
+  created_by: string | null
+  connection: Generated<'never' | 'online' | 'offline'>
+  reason: string | null
+  session_id: string | null
+  status_at: number | null
+  last_seen_at: number | null
+  clock_skew_ms: number | null
+  status: JSONColumnType<OnlineStatusV1> | null
+}
+
+export interface Users {
+  id: string
+  tenant_id: string
+  firebase_uid: string
+  email: string
+  role: Role
+  all_plants: boolean
+  plant_ids: Generated<string[]>
+  locale: 'en' | 'es' | null
+  disabled_at: number | null
+  created_at: number
+}
+
+export interface Enrolments {
+  id: string
+  tenant_id: string
+  gateway_id: string
+  token_hash: Buffer
+  expires_at: number
+  used_at: number | null
+  created_at: number
+  created_by: string | null
+}
+
+type Values = MachineState['values']
+type Quality = NonNullable<MachineState['quality']>
+
+/** Partitioned by UTC day of `ts`. */
+export interface TelemetryEvents {
+  tenant_id: string
+  machine_id: string
+  ts: number
+  seq: number
+  received_at: number
+  values: JSONColumnType<Values>
+  quality: JSONColumnType<Quality> | null
+}
+
+/** Newest value of each tag; `ts`, `seq` and `received_at` are those of the newest reading. See store-telemetry.ts. */
+export interface MachineStates {
+  machine_id: string
+  tenant_id: string
+  ts: number
+  seq: number
+  received_at: number
+  values: JSONColumnType<Values>
+  quality: JSONColumnType<Quality> | null
+  /** Tags that the newest reading does not carry: tag -> [timestamp, seq] of the reading that gave its value. */
+  older_tags: JSONColumnType<Record<string, [number, number]>> | null
+  last_seen_at: number
+  /** Grows at each change; orders what different consumers write into Redis. */
+  revision: number
+}
+
+export interface MachineLedgers {
+  tenant_id: string
+  machine_id: string
+  block: number
+  /** bit(1024) as text of 0 and 1. */
+  received: string
+  repeats: number
+}
+
+/** Append only. */
+export interface AuditLog {
+  id: string
+  tenant_id: string
+  at: number
+  user_id: string | null
+  action: string
+  subject: string
+  before: ColumnType<unknown, string | null, never>
+  after: ColumnType<unknown, string | null, never>
+  request_id: string
+}

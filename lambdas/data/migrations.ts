@@ -1,0 +1,18 @@
+import type { Migration } from 'kysely/migration'
+import * as tables from './migrations/0001-tables.ts'
+import * as telemetry from './migrations/0002-telemetry.ts'
+import * as storeTelemetry from './migrations/0003-store-telemetry.ts'
+import * as partitions from './migrations/0004-partitions.ts'
+import * as roles from './migrations/0005-roles-and-row-security.ts'
+
+/**
+ * Every migration, by the name under which the database remembers it. A record and no folder scan, as they are bundled.
+ * A deployed one is never changed: add another.
+ */
+export const migrations: Record<string, Migration> = {
+  '0001-tables': tables,
+  '0002-telemetry': telemetry,
+  '0003-store-telemetry': storeTelemetry,
+  '0004-partitions': partitions,
+  '0005-roles-and-row-security': roles,
+}

@@ -1,0 +1,101 @@
+import { type Kysely, sql } from 'kysely'
+
+/** Tenants, their plants, machines, gateways and people. Ids are UUIDv7 made by the writer; times are epoch ms. */
+export const up = async (db: Kysely<unknown>): Promise<void> => {
+  await sql`
+create table tenants (
+  id uuid primary key,
+  slug text not null unique,
+  name text not null,
+  created_at int8 not null,
+  disabled_at int8
+);
+
+create table plants (
+  id uuid primary key,
+  tenant_id uuid not null references tenants,
+  province text not null,
+  slug text not null,
+  name text not null,
+  time_zone text not null,
+  created_at int8 not null,
+  created_by uuid,
+  updated_at int8 not null,
+  updated_by uuid,
+  unique (tenant_id, slug)
+);
+
+create table gateways (
+  id uuid primary key,
+  tenant_id uuid not null references tenants,
+  plant_id uuid not null references plants,
+  thing_name text not null unique,
+  lifecycle text not null default 'created' check (lifecycle in ('created', 'enrolled', 'active', 'revoked')),
+  certificate_id text,
+  created_at int8 not null,
+  created_by uuid,
+  connection text not null default 'never' check (connection in ('never', 'online', 'offline')),
+  reason text,
+  session_id text,
+  status_at int8,     -- the broker's receivedAt of the status shown
+  last_seen_at int8,
+  clock_skew_ms int8,
+  status jsonb        -- payload of the last heartbeat
+);
+create index gateways_by_plant on gateways (tenant_id, plant_id, thing_name);
+
+create table machines (
+  id uuid primary key,
+  tenant_id uuid not null references tenants,
+  plant_id uuid not null references plants,
+  slug text not null,
+  name text,
+  status text not null default 'pending' check (status in ('pending', 'active', 'retired')),
+  gateway_id uuid references gateways on delete set null,
+  created_at int8 not null,
+  updated_at int8 not null,
+  updated_by uuid,
+  unique (plant_id, slug)
+);
+create index machines_by_tenant on machines (tenant_id, plant_id);
+
+create table users (
+  id uuid primary key,
+  tenant_id uuid not null references tenants,
+  firebase_uid text not null unique,
+  email text not null unique,
+  role text not null check (role in ('viewer', 'plant_operator', 'manager', 'admin')),
+  all_plants boolean not null,
+  plant_ids uuid[] not null default '{}',
+  locale text check (locale in ('en', 'es')),
+  disabled_at int8,
+  created_at int8 not null
+);
+create index users_by_tenant on users (tenant_id);
+
+create table enrolments (
+  id uuid primary key,
+  tenant_id uuid not null references tenants,
+  gateway_id uuid not null references gateways on delete cascade,
+  token_hash bytea not null unique,  -- SHA-256 of the token, which itself is not kept
+  expires_at int8 not null,
+  used_at int8,
+  created_at int8 not null,
+  created_by uuid
+);
+create index enrolments_by_gateway on enrolments (gateway_id);
+
+create table audit_log (
+  id uuid primary key,
+  tenant_id uuid not null references tenants,
+  at int8 not null,
+  user_id uuid,
+  action text not null,
+  subject text not null,
+  before jsonb,
+  after jsonb,
+  request_id text not null
+);
+create index audit_log_by_time on audit_log (tenant_id, at desc);
+`.execute(db)
+}

@@ -1,0 +1,42 @@
+import { type Kysely, sql } from 'kysely'
+
+/**
+ * Raw events, the ledger of received seqs and the current state of each machine. No foreign keys: each would take a lock
+ * per row of a batch. What the ledger is for, and why it is a bitmap: store-telemetry.ts.
+ */
+export const up = async (db: Kysely<unknown>): Promise<void> => {
+  await sql`
+create table telemetry_events (
+  tenant_id uuid not null,
+  machine_id uuid not null,
+  ts int8 not null,
+  seq int8 not null,
+  received_at int8 not null,
+  values jsonb not null,
+  quality jsonb,
+  primary key (machine_id, ts, seq)
+) partition by range (ts);
+
+create table machine_ledger (
+  tenant_id uuid not null,
+  machine_id uuid not null,
+  block int8 not null,            -- seq >> 10
+  received bit(1024) not null,
+  repeats int8 not null default 0, -- deliveries not stored
+  primary key (machine_id, block)
+) with (fillfactor = 70);
+
+create table machine_state (
+  machine_id uuid primary key,
+  tenant_id uuid not null,
+  ts int8 not null,
+  seq int8 not null,
+  received_at int8 not null,
+  values jsonb not null,
+  quality jsonb,
+  older_tags jsonb,
+  last_seen_at int8 not null,
+  revision int8 not null
+) with (fillfactor = 50);
+`.execute(db)
+}

@@ -1,0 +1,36 @@
+import * as v from 'valibot'
+
+const Port = v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number))
+const Url = v.pipe(v.string(), v.url())
+
+/** What openPostgres needs. Without PGPASSWORD (only local/ and tests set it) an IAM token is used, over TLS. */
+export const postgresEnvironment = {
+  PGHOST: v.string(),
+  PGPORT: v.optional(Port, '5432'),
+  PGDATABASE: v.string(),
+  PGUSER: v.string(),
+  PGPASSWORD: v.optional(v.string()),
+  AWS_REGION: v.optional(v.string(), 'us-east-1'),
+}
+
+/** What openRedis needs. REDIS_SECRET_ARN names the AUTH token; it is absent locally, where the URL is complete. */
+export const redisEnvironment = { REDIS_URL: Url, REDIS_SECRET_ARN: v.optional(v.string()) }
+
+/** What a consumer of a queue needs to refuse a message for good, or to have it back later. */
+export const queueEnvironment = { QUEUE_URL: Url, DEAD_LETTER_QUEUE_URL: Url, FAN_OUT_QUEUE_URL: Url }
+
+/** Days of telemetry kept as raw events. One value per stage, the same for all functions. */
+export const retentionEnvironment = {
+  HOT_RETENTION_DAYS: v.optional(v.pipe(v.string(), v.regex(/^[1-9]\d*$/), v.transform(Number)), '30'),
+}
+
+/**
+ * Reads the process's environment, once at start. Throws an error that names each variable that is missing or wrong,
+ * so that a bad deployment shows in the first log line.
+ */
+export function readEnvironment<const Entries extends v.ObjectEntries>(entries: Entries) {
+  const result = v.safeParse(v.object(entries), process.env)
+  if (result.success) return result.output
+  const wrong = result.issues.map((issue) => `${v.getDotPath(issue) ?? '?'}: ${issue.message}`)
+  throw new Error(`Wrong environment variables: ${wrong.join('; ')}`)
+}
