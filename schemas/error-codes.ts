@@ -24,10 +24,12 @@ export const ApiErrorCode = v.picklist([
   'unauthenticated',
   'forbidden',
   'not_found',
+  'method_not_allowed',
   'conflict',
   'payload_too_large',
   'invalid_enrolment_token',
   'invalid_csr',
+  'unavailable',
   'internal',
 ])
 export type ApiErrorCode = v.InferOutput<typeof ApiErrorCode>

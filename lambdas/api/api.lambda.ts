@@ -1,0 +1,30 @@
+/** HTTP API under /v1. Its routes: routes.ts. Throws only what the frame cannot turn into an answer. */
+import { IoTClient } from '@aws-sdk/client-iot'
+import type { APIGatewayProxyEventV2 } from 'aws-lambda'
+import * as v from 'valibot'
+import type { Database } from '../data/database.ts'
+import { postgresEnvironment, readEnvironment, redisEnvironment } from '../runtime/environment.ts'
+import { frame } from '../runtime/frame.ts'
+import { openPostgres } from '../runtime/postgres.ts'
+import { openRedis } from '../runtime/redis.ts'
+import { answerRequest } from './answer-request.ts'
+import { AMAZON_ROOT_CAS } from './iot/amazon-root-cas.ts'
+
+const environment = readEnvironment({
+  ...postgresEnvironment,
+  ...redisEnvironment,
+  API_URL: v.pipe(v.string(), v.url()),
+  REALTIME_URL: v.pipe(v.string(), v.url()),
+  IOT_CA_PEM: v.optional(v.string(), AMAZON_ROOT_CAS),
+})
+
+const services = {
+  db: openPostgres<Database>(environment).db,
+  redis: openRedis(environment),
+  iot: new IoTClient(),
+  apiUrl: environment.API_URL.replace(/\/$/, ''),
+  realtimeUrl: environment.REALTIME_URL,
+  iotCaPem: environment.IOT_CA_PEM,
+}
+
+export const handler = frame((event: APIGatewayProxyEventV2) => answerRequest(services, event))

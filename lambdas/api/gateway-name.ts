@@ -1,0 +1,61 @@
+import type { Kysely } from 'kysely'
+import { MAX_TOPIC_BYTES, statusTopic } from '../../schemas/topics.ts'
+import type { Database } from '../data/database.ts'
+import { reserveGateway, thingNamesWith } from '../data/reserve-gateway.ts'
+import { ApiError, invalidField } from './problem.ts'
+
+/** Longest name that AWS IoT takes. */
+const MAX_NAME_CHARACTERS = 128
+/** Others may take a free number first; so many times in a row they do not. */
+const TRIES = 20
+
+interface Place {
+  tenant: string
+  province: string
+  slug: string
+}
+
+interface Reserved {
+  gatewayId: string
+  thingName: string
+}
+
+/**
+ * Reserves the name asked for, or `{tenant}-{province}-gateway-{n}` with the first free n.
+ * Throws ApiError: 400 when the topic of its status would be too long, 409 when the name is taken, by whomever.
+ */
+export async function reserveName(
+  db: Kysely<Database>,
+  by: { tenantId: string; plantId: string; userId: string; requestId: string },
+  place: Place,
+  wanted: string | undefined,
+): Promise<Reserved> {
+  const room = roomForName(place)
+  if (wanted !== undefined) {
+    if (wanted.length > room) throw invalidField('thingName', `must be at most ${room} characters in this plant`)
+    const gatewayId = await reserveGateway(db, { ...by, thingName: wanted })
+    if (gatewayId === undefined) throw new ApiError('conflict', 'This name is taken. Choose another one.')
+    return { gatewayId, thingName: wanted }
+  }
+  const prefix = defaultPrefix(place, room)
+  const taken = await thingNamesWith(db, by.tenantId, prefix)
+  for (let n = 1; n <= taken.size + TRIES; n++) {
+    const thingName = `${prefix}${n}`
+    if (taken.has(thingName)) continue
+    const gatewayId = await reserveGateway(db, { ...by, thingName })
+    if (gatewayId !== undefined) return { gatewayId, thingName }
+  }
+  throw new ApiError('conflict', 'No free name was found. Give the gateway one of its own.')
+}
+
+/** Characters that a name may have so that IoT Core takes the topic of its status. */
+function roomForName({ tenant, province, slug }: Place): number {
+  const around = statusTopic({ tenant, province, plant: slug, thingName: 'x' }).length - 1
+  return Math.min(MAX_NAME_CHARACTERS, MAX_TOPIC_BYTES - around)
+}
+
+/** With long slugs their end is left out, so that a number of five digits has room. */
+function defaultPrefix({ tenant, province }: Place, room: number): string {
+  const suffix = '-gateway-'
+  return `${`${tenant}-${province}`.slice(0, room - suffix.length - 5)}${suffix}`
+}

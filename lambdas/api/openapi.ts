@@ -1,0 +1,100 @@
+/** OpenAPI 3.1 out of the route table: what is served is what is described. */
+import { type ConversionConfig, toJsonSchema } from '@valibot/to-json-schema'
+import type { GenericSchema } from 'valibot'
+import packageJson from '../../package.json' with { type: 'json' }
+import * as api from '../../schemas/api.ts'
+import { PERMISSIONS } from '../data/permissions.ts'
+import type { Route } from './route.ts'
+
+/** Named in `components`; the rest stands where it is used. */
+const components: Record<string, GenericSchema> = {
+  Problem: api.Problem,
+  Me: api.Me,
+  Plant: api.Plant,
+  PlantPage: api.PlantPage,
+  Machine: api.Machine,
+  MachinePage: api.MachinePage,
+  Gateway: api.Gateway,
+  GatewayPage: api.GatewayPage,
+  CreateGateway: api.CreateGateway,
+  CreatedGateway: api.CreatedGateway,
+  EnrolmentRequest: api.EnrolmentRequest,
+  Enrolment: api.Enrolment,
+  RealtimeTicket: api.RealtimeTicket,
+  Health: api.Health,
+}
+
+const conversion = {
+  target: 'draft-2020-12',
+  // Checks in code (an IANA time zone, well-formed Unicode) have no words in JSON Schema.
+  errorMode: 'ignore',
+  definitions: components,
+  overrideRef: ({ referenceId }) => `#/components/schemas/${referenceId}`,
+} as const satisfies ConversionConfig
+
+/** What the caller sends (`input`: before defaults and conversions) or gets (`output`). */
+function jsonSchema(schema: GenericSchema, typeMode: 'input' | 'output', config: ConversionConfig = conversion) {
+  const converted: Record<string, unknown> = { ...toJsonSchema(schema, { ...config, typeMode }) }
+  delete converted['$schema']
+  delete converted['$defs']
+  return converted
+}
+
+export function openApiDocument(routes: readonly Route[]): Record<string, unknown> {
+  const paths: Record<string, Record<string, unknown>> = {}
+  for (const route of routes) (paths[route.path] ??= {})[route.method.toLowerCase()] = operation(route)
+  return {
+    openapi: '3.1.0',
+    info: { title: 'IoT telemetry', version: packageJson.version },
+    servers: [{ url: '/' }],
+    paths,
+    components: {
+      schemas: Object.fromEntries(Object.entries(components).map(([name, schema]) => [name, component(name, schema)])),
+      securitySchemes: { idToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+    },
+  }
+}
+
+const requestBodies = ['CreateGateway', 'EnrolmentRequest']
+
+/** Without itself among the definitions: it would come out as a reference to itself. */
+function component(name: string, schema: GenericSchema) {
+  const others = Object.fromEntries(Object.entries(components).filter(([other]) => other !== name))
+  const typeMode = requestBodies.includes(name) ? 'input' : 'output'
+  return jsonSchema(schema, typeMode, { ...conversion, definitions: others })
+}
+
+function operation(route: Route): Record<string, unknown> {
+  const open = route.may === 'open'
+  return {
+    operationId: route.operationId,
+    summary: route.summary,
+    ...(route.may === 'open' ? {} : { 'x-roles': PERMISSIONS[route.may] }),
+    security: open ? [] : [{ idToken: [] }],
+    parameters: [...parameters(route.params, 'path'), ...parameters(route.query, 'query')],
+    ...(route.body && {
+      requestBody: { required: true, content: { 'application/json': { schema: jsonSchema(route.body, 'input') } } },
+    }),
+    responses: {
+      [route.answer.status]: {
+        description: 'Done',
+        content: { 'application/json': { schema: jsonSchema(route.answer.schema, 'output') } },
+      },
+      default: {
+        description: 'Refused or failed; `code` says why',
+        content: { 'application/problem+json': { schema: jsonSchema(api.Problem, 'output') } },
+      },
+    },
+  }
+}
+
+function parameters(schema: GenericSchema | undefined, place: 'path' | 'query'): unknown[] {
+  if (schema === undefined) return []
+  const { properties = {}, required = [] } = toJsonSchema(schema, { errorMode: 'ignore', typeMode: 'input' })
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: place,
+    required: required.includes(name),
+    schema: property,
+  }))
+}

@@ -1,0 +1,46 @@
+import type { APIGatewayProxyEventV2 } from 'aws-lambda'
+import * as v from 'valibot'
+import { ApiError, invalidField, notFound } from './problem.ts'
+import type { Route } from './route.ts'
+
+/** Larger than any body of ours, smaller than what would cost us time. */
+export const MAX_BODY_BYTES = 1024 * 1024
+
+const Nothing = v.strictObject({})
+
+export interface RouteInput {
+  params: unknown
+  query: unknown
+  body: unknown
+}
+
+/** Path, query and body after their schemas. Throws ApiError: 404 for a path, else 400 with every wrong field, or 413. */
+export function readInput(route: Route, params: Record<string, string>, event: APIGatewayProxyEventV2): RouteInput {
+  const path = v.safeParse(route.params ?? Nothing, params)
+  if (!path.success) throw notFound()
+  return {
+    params: path.output,
+    query: parsed(route.query ?? Nothing, event.queryStringParameters ?? {}),
+    body: route.body ? parsed(route.body, jsonBody(event)) : {},
+  }
+}
+
+function parsed(schema: v.GenericSchema, input: unknown): unknown {
+  const result = v.safeParse(schema, input)
+  if (result.success) return result.output
+  throw new ApiError('invalid_input', 'See errors for the wrong fields.', {
+    fields: result.issues.map((issue) => ({ path: v.getDotPath(issue) ?? '', message: issue.message })),
+  })
+}
+
+function jsonBody(event: APIGatewayProxyEventV2): unknown {
+  const bytes = Buffer.from(event.body ?? '', event.isBase64Encoded ? 'base64' : 'utf8')
+  if (bytes.length > MAX_BODY_BYTES) {
+    throw new ApiError('payload_too_large', `The body may have at most ${MAX_BODY_BYTES} bytes.`)
+  }
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch {
+    throw invalidField('', 'the body must be JSON')
+  }
+}

@@ -1,0 +1,25 @@
+import { route as createGateway } from './routes/create-gateway.ts'
+import { route as createTicket } from './routes/create-ticket.ts'
+import { route as enrol } from './routes/enrol.ts'
+import { route as getHealth } from './routes/get-health.ts'
+import { route as getMachine } from './routes/get-machine.ts'
+import { route as getMe } from './routes/get-me.ts'
+import { openApiRoute } from './routes/get-openapi.ts'
+import { route as listGateways } from './routes/list-gateways.ts'
+import { route as listMachines } from './routes/list-machines.ts'
+import { route as listPlants } from './routes/list-plants.ts'
+import type { Route } from './route.ts'
+
+/** Every route of the API. The dispatcher, the OpenAPI document and the tests of permissions work from this list. */
+export const routes: readonly Route[] = [
+  getMe,
+  listPlants,
+  listMachines,
+  getMachine,
+  listGateways,
+  createGateway,
+  enrol,
+  createTicket,
+  getHealth,
+  openApiRoute(() => routes),
+]

@@ -1,0 +1,30 @@
+import { RealtimeTicket } from '../../../schemas/api.ts'
+import { RedisUnavailable } from '../../runtime/redis.ts'
+import { newSecret, sha256 } from '../one-time-secret.ts'
+import { ApiError } from '../problem.ts'
+import { userRoute } from '../route.ts'
+
+const LIFETIME_SEC = 30
+
+/** A browser cannot set headers on a WebSocket, and URLs are logged: hence a ticket that works once, at once. */
+export const route = userRoute({
+  method: 'POST',
+  path: '/v1/realtime/ticket',
+  operationId: 'createTicket',
+  summary: 'A ticket that opens one live socket (`{url}?ticket={ticket}`) within 30 s',
+  may: 'see',
+  answer: { status: 201, schema: RealtimeTicket },
+  async handle({ services: { redis, realtimeUrl }, user }) {
+    const ticket = newSecret()
+    const key = `ticket:${sha256(ticket).toString('hex')}`
+    const holder = JSON.stringify({ userId: user.userId, tenantId: user.tenantId, firebaseUid: user.firebaseUid })
+    const expiresAt = Date.now() + LIFETIME_SEC * 1000
+    try {
+      await redis.use((client) => client.set(key, holder, { expiration: { type: 'EX', value: LIFETIME_SEC } }))
+    } catch (error) {
+      if (!(error instanceof RedisUnavailable)) throw error
+      throw new ApiError('unavailable', 'Live values are not available at the moment; stored ones are. Try again.')
+    }
+    return { url: realtimeUrl, ticket, expiresAt }
+  },
+})

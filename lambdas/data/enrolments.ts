@@ -1,0 +1,123 @@
+import { type Kysely, sql } from 'kysely'
+import { v7 as uuidv7 } from 'uuid'
+import type { GatewayAddress } from '../../schemas/topics.ts'
+import type { Database } from './database.ts'
+import { inTenant } from './tenant-transaction.ts'
+import { writeAudit } from './write-audit.ts'
+
+export interface Enrolment {
+  enrolmentId: string
+  tenantId: string
+  gatewayId: string
+  expiresAt: number
+  usedAt: number | null
+}
+
+interface NewToken {
+  tenantId: string
+  gatewayId: string
+  thingName: string
+  tokenHash: Buffer
+  /** Epoch ms. */
+  expiresAt: number
+  userId: string
+  requestId: string
+}
+
+/** Stores the hash of a new token. Earlier tokens of the gateway end with it. */
+export function addEnrolmentToken(db: Kysely<Database>, token: NewToken): Promise<void> {
+  const { tenantId, gatewayId, userId, requestId, expiresAt } = token
+  return inTenant(db, tenantId, async (transaction) => {
+    const now = Date.now()
+    await transaction
+      .updateTable('enrolments')
+      .set({ expires_at: now })
+      .where('tenant_id', '=', tenantId)
+      .where('gateway_id', '=', gatewayId)
+      .where('expires_at', '>', now)
+      .execute()
+    await transaction
+      .insertInto('enrolments')
+      .values({
+        id: uuidv7(),
+        tenant_id: tenantId,
+        gateway_id: gatewayId,
+        token_hash: token.tokenHash,
+        expires_at: expiresAt,
+        created_at: now,
+        created_by: userId,
+      })
+      .execute()
+    await writeAudit(transaction, {
+      tenantId,
+      userId,
+      requestId,
+      action: 'enrolment.create',
+      subject: token.thingName,
+      after: { expiresAt },
+    })
+  })
+}
+
+/** By the function that row security does not bind: the token tells which tenant it is. */
+export async function findEnrolment(db: Kysely<Database>, tokenHash: Buffer): Promise<Enrolment | undefined> {
+  const { rows } = await sql<{
+    id: string
+    tenant_id: string
+    gateway_id: string
+    expires_at: number
+    used_at: number | null
+  }>`select * from find_enrolment(${tokenHash})`.execute(db)
+  const row = rows[0]
+  return (
+    row && {
+      enrolmentId: row.id,
+      tenantId: row.tenant_id,
+      gatewayId: row.gateway_id,
+      expiresAt: row.expires_at,
+      usedAt: row.used_at,
+    }
+  )
+}
+
+/** Uses the token up. Undefined when somebody else did, or when its hour is over; of two at once, one gets it. */
+export function claimEnrolment(
+  db: Kysely<Database>,
+  { tenantId, enrolmentId, gatewayId }: Enrolment,
+): Promise<GatewayAddress | undefined> {
+  return inTenant(db, tenantId, async (transaction) => {
+    const now = Date.now()
+    const claimed = await transaction
+      .updateTable('enrolments')
+      .set({ used_at: now })
+      .where('tenant_id', '=', tenantId)
+      .where('id', '=', enrolmentId)
+      .where('used_at', 'is', null)
+      .where('expires_at', '>', now)
+      .returning('id')
+      .executeTakeFirst()
+    if (claimed === undefined) return undefined
+    return transaction
+      .selectFrom('gateways')
+      .innerJoin('plants', 'plants.id', 'gateways.plant_id')
+      .innerJoin('tenants', 'tenants.id', 'gateways.tenant_id')
+      .select(['tenants.slug as tenant', 'plants.province', 'plants.slug as plant', 'gateways.thing_name as thingName'])
+      .where('gateways.tenant_id', '=', tenantId)
+      .where('gateways.id', '=', gatewayId)
+      .where('gateways.lifecycle', '=', 'created')
+      .where('tenants.disabled_at', 'is', null)
+      .executeTakeFirst()
+  })
+}
+
+/** Gives the token back after a failure, so that the gateway can try again within the hour. */
+export async function releaseEnrolment(db: Kysely<Database>, { tenantId, enrolmentId }: Enrolment): Promise<void> {
+  await inTenant(db, tenantId, (transaction) =>
+    transaction
+      .updateTable('enrolments')
+      .set({ used_at: null })
+      .where('tenant_id', '=', tenantId)
+      .where('id', '=', enrolmentId)
+      .execute(),
+  )
+}

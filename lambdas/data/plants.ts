@@ -1,0 +1,77 @@
+import type { Kysely, Transaction } from 'kysely'
+import type { Plant, PlantAccess } from '../../schemas/api.ts'
+import type { Database } from './database.ts'
+import type { PageOf } from './page.ts'
+import { visiblePlant } from './visible-plants.ts'
+
+/** A tenant's plant with what topics and names are made of. */
+export interface PlantAddress {
+  plantId: string
+  slug: string
+  province: string
+}
+
+/** By slug. */
+export async function listPlants(
+  db: Transaction<Database>,
+  tenantId: string,
+  access: PlantAccess,
+  { limit, after }: PageOf,
+): Promise<Plant[]> {
+  const rows = await db
+    .selectFrom('plants')
+    .select(['plants.id', 'plants.slug', 'plants.province', 'plants.name', 'plants.time_zone'])
+    .select((eb) => [
+      eb
+        .selectFrom('machines')
+        .whereRef('machines.plant_id', '=', 'plants.id')
+        .select((count) => count.fn.countAll<number>().as('n'))
+        .as('machines'),
+      eb
+        .selectFrom('gateways')
+        .whereRef('gateways.plant_id', '=', 'plants.id')
+        .select((count) => count.fn.countAll<number>().as('n'))
+        .as('gateways'),
+      eb
+        .selectFrom('gateways')
+        .whereRef('gateways.plant_id', '=', 'plants.id')
+        .where('gateways.connection', '=', 'online')
+        .select((count) => count.fn.countAll<number>().as('n'))
+        .as('gateways_online'),
+    ])
+    .where('plants.tenant_id', '=', tenantId)
+    .where(visiblePlant(access, 'plants.id'))
+    .$if(after !== undefined, (query) => query.where('plants.slug', '>', after!))
+    .orderBy('plants.slug')
+    .limit(limit)
+    .execute()
+  return rows.map((row) => ({
+    plantId: row.id,
+    slug: row.slug,
+    province: row.province,
+    name: row.name,
+    timeZone: row.time_zone,
+    counts: {
+      machines: row.machines ?? 0,
+      gateways: row.gateways ?? 0,
+      gatewaysOnline: row.gateways_online ?? 0,
+    },
+  }))
+}
+
+/** Undefined when there is none, or none that these may see. */
+export async function findPlant(
+  db: Kysely<Database>,
+  tenantId: string,
+  access: PlantAccess,
+  plantId: string,
+): Promise<PlantAddress | undefined> {
+  const row = await db
+    .selectFrom('plants')
+    .select(['plants.id', 'plants.slug', 'plants.province'])
+    .where('plants.tenant_id', '=', tenantId)
+    .where('plants.id', '=', plantId)
+    .where(visiblePlant(access, 'plants.id'))
+    .executeTakeFirst()
+  return row && { plantId: row.id, slug: row.slug, province: row.province }
+}

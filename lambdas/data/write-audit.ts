@@ -1,0 +1,34 @@
+import type { Transaction } from 'kysely'
+import { v7 as uuidv7 } from 'uuid'
+import type { Database } from './database.ts'
+
+export interface AuditEntry {
+  tenantId: string
+  /** Null when no person has done it: the platform team, or a gateway with its token. */
+  userId: string | null
+  /** `thing.verb`, for instance `gateway.create`. */
+  action: string
+  /** Natural key of what was changed. */
+  subject: string
+  before?: unknown
+  after?: unknown
+  requestId: string
+}
+
+/** Takes a transaction, so that no change is made without its entry. */
+export async function writeAudit(transaction: Transaction<Database>, entry: AuditEntry): Promise<void> {
+  await transaction
+    .insertInto('audit_log')
+    .values({
+      id: uuidv7(),
+      tenant_id: entry.tenantId,
+      at: Date.now(),
+      user_id: entry.userId,
+      action: entry.action,
+      subject: entry.subject,
+      before: entry.before === undefined ? null : JSON.stringify(entry.before),
+      after: entry.after === undefined ? null : JSON.stringify(entry.after),
+      request_id: entry.requestId,
+    })
+    .execute()
+}
