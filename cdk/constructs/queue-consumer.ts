@@ -1,0 +1,149 @@
+import { Duration } from 'aws-cdk-lib'
+import { Alarm, ComparisonOperator, type Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda'
+import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources'
+import {
+  DeduplicationScope,
+  FifoThroughputLimit,
+  type IQueue,
+  Queue,
+  QueueEncryption,
+  type QueueProps,
+} from 'aws-cdk-lib/aws-sqs'
+import { Construct } from 'constructs'
+import type { Batching, Settings } from '../settings.ts'
+import type { Access } from './lambda.ts'
+
+/** The longest that SQS keeps a message. */
+export const LONGEST_RETENTION = Duration.days(14)
+
+/** Encrypted, and closed to whoever does not come over TLS. */
+export const SAFE_QUEUE = {
+  encryption: QueueEncryption.SQS_MANAGED,
+  enforceSSL: true,
+} as const satisfies QueueProps
+
+export interface QueueConsumerProps {
+  settings: Settings
+  /** Begins the names of the alarms; each name is a heading of docs/runbook.md. */
+  title: string
+  /** Ordered per message group. The sender gives each message its own deduplication id: equal items are all meant. */
+  fifo?: boolean
+  retention: Duration
+  /** Of the handler. The queue hides a message for six times as long, which AWS asks for. */
+  timeout: Duration
+  /** Receives after which SQS gives a message up. */
+  maxReceiveCount: number
+  /** Alarm when the oldest message has waited for longer. */
+  maxAge: Duration
+  batching: Batching
+  maxConcurrency: number
+}
+
+/**
+ * A queue, its dead letters, the one function that consumes it, and the alarms of both.
+ *
+ * Dead letters come in two ways. What can never succeed is sent there by the handler at once, with its reason. What fails
+ * for now (database away, lock, time-out) is a batch item failure and stays: SQS gives it up only after `maxReceiveCount`.
+ */
+export class QueueConsumer extends Construct {
+  readonly queue: Queue
+  readonly deadLetters: Queue
+  /** What the handler's own time-out has to be. */
+  readonly timeout: Duration
+  readonly #props: QueueConsumerProps
+
+  constructor(scope: Construct, id: string, props: QueueConsumerProps) {
+    super(scope, id)
+    const { fifo, retention, timeout, maxReceiveCount } = props
+    this.#props = props
+    this.timeout = timeout
+    this.deadLetters = new Queue(this, 'DeadLetters', {
+      ...SAFE_QUEUE,
+      ...(fifo && { fifo }),
+      retentionPeriod: LONGEST_RETENTION,
+    })
+    this.queue = new Queue(this, 'Queue', {
+      ...SAFE_QUEUE,
+      ...(fifo && FIFO_PER_GROUP),
+      retentionPeriod: retention,
+      visibilityTimeout: Duration.seconds(6 * timeout.toSeconds()),
+      deadLetterQueue: { queue: this.deadLetters, maxReceiveCount },
+    })
+    this.#alarms()
+  }
+
+  /** What the handler needs beside its messages, which `deliverTo` grants: where both queues are, and to bury a message. */
+  get handling(): Access {
+    return {
+      environment: { QUEUE_URL: this.queue.queueUrl, DEAD_LETTER_QUEUE_URL: this.deadLetters.queueUrl },
+      statements: [maySend(this.deadLetters)],
+    }
+  }
+
+  /** What a function needs to put work on this queue, whose address it finds in the variable `name`. */
+  sending(name: string): Access {
+    return { environment: { [name]: this.queue.queueUrl }, statements: [maySend(this.queue)] }
+  }
+
+  /** Starts delivery to the handler, which must have the `handling` access and this queue's time-out. */
+  deliverTo(handler: LambdaFunction): void {
+    const { batching, maxConcurrency } = this.#props
+    handler.addEventSource(
+      new SqsEventSource(this.queue, {
+        batchSize: batching.batchSize,
+        ...(batching.windowSec && { maxBatchingWindow: Duration.seconds(batching.windowSec) }),
+        maxConcurrency,
+        reportBatchItemFailures: true,
+      }),
+    )
+  }
+
+  #alarms(): void {
+    const { title, maxAge } = this.#props
+    alarm(this, 'DeadLettersAlarm', this.#props.settings, {
+      heading: `${title}: dead letters`,
+      description: 'Messages were refused for good, or given up after many attempts.',
+      metric: this.deadLetters.metricApproximateNumberOfMessagesVisible({
+        statistic: 'max',
+        period: Duration.minutes(1),
+      }),
+      atLeast: 1,
+    })
+    alarm(this, 'AgeAlarm', this.#props.settings, {
+      heading: `${title}: messages wait too long`,
+      description: `The oldest message has waited for more than ${String(maxAge.toSeconds())} s.`,
+      metric: this.queue.metricApproximateAgeOfOldestMessage({ statistic: 'max', period: Duration.minutes(1) }),
+      atLeast: maxAge.toSeconds(),
+    })
+  }
+}
+
+/** Order and limits hold per message group, which lets each group have the throughput of a queue. */
+const FIFO_PER_GROUP = {
+  fifo: true,
+  deduplicationScope: DeduplicationScope.MESSAGE_GROUP,
+  fifoThroughputLimit: FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
+} as const satisfies QueueProps
+
+/** An alarm whose name is a heading of docs/runbook.md, followed by the stage. */
+export function alarm(
+  scope: Construct,
+  id: string,
+  { stage }: Settings,
+  { heading, description, metric, atLeast }: { heading: string; description: string; metric: Metric; atLeast: number },
+): Alarm {
+  return new Alarm(scope, id, {
+    alarmName: `${heading} [${stage}]`,
+    alarmDescription: `${description} See "${heading}" in docs/runbook.md.`,
+    metric,
+    threshold: atLeast,
+    comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+    evaluationPeriods: 1,
+    treatMissingData: TreatMissingData.NOT_BREACHING,
+  })
+}
+
+export const maySend = (queue: IQueue) =>
+  new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [queue.queueArn] })

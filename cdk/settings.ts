@@ -1,0 +1,101 @@
+import { RetentionDays } from 'aws-cdk-lib/aws-logs'
+
+/** How SQS hands messages to a consumer: a batch of at most `batchSize`, gathered for at most `windowSec`. */
+export interface Batching {
+  batchSize: number
+  /** Lambda demands at least 1 s above a batch of 10; absent means no wait. */
+  windowSec?: number
+}
+
+/** `live` shows a reading soonest; `bulk` stores the most per second and adds up to a second of delay. */
+const INGEST_PROFILES = {
+  live: { batchSize: 10 },
+  bulk: { batchSize: 1000, windowSec: 1 },
+} as const satisfies Record<string, Batching>
+
+/** What differs between stages. */
+interface StageSettings {
+  natGateways: number
+  /** Production: standby instances, and nothing with data in it can be deleted by accident. */
+  production: boolean
+  database: { instanceType: string; storageGb: number; maxStorageGb: number; backupDays: number }
+  cacheNodeType: string
+  /** Days of telemetry kept in Postgres. */
+  hotRetentionDays: number
+  logRetention: RetentionDays
+  /** Concurrent invocations per consumer. Each holds one database connection, so their sum stays far below the instance's limit. */
+  maxConcurrency: { telemetry: number; status: number; fanOut: number }
+  /** Reserved for the Api function, which bounds its connections; absent: the account's (a new account has 10 in all). */
+  apiConcurrency?: number
+}
+
+const STAGES = {
+  dev: {
+    natGateways: 1,
+    production: false,
+    database: { instanceType: 't4g.small', storageGb: 20, maxStorageGb: 100, backupDays: 1 },
+    cacheNodeType: 'cache.t4g.micro',
+    hotRetentionDays: 30,
+    logRetention: RetentionDays.ONE_WEEK,
+    maxConcurrency: { telemetry: 2, status: 2, fanOut: 2 },
+  },
+  prod: {
+    natGateways: 2,
+    production: true,
+    database: { instanceType: 'm7g.large', storageGb: 200, maxStorageGb: 2000, backupDays: 14 },
+    cacheNodeType: 'cache.t4g.medium',
+    hotRetentionDays: 30,
+    logRetention: RetentionDays.THREE_MONTHS,
+    maxConcurrency: { telemetry: 16, status: 4, fanOut: 16 },
+    apiConcurrency: 100,
+  },
+} as const satisfies Record<string, StageSettings>
+
+export interface Firebase {
+  projectId: string
+  /** Public: it names the project to Google's servers and opens nothing by itself. */
+  apiKey: string
+  authDomain: string
+}
+
+/** A project whose name begins with `demo-` cannot exist at Google: until a real one is named, nobody can sign in. */
+export const DEMO_FIREBASE_PROJECT = 'demo-iot-telemetry'
+
+export interface Settings extends StageSettings {
+  stage: string
+  ingest: Batching
+  firebase: Firebase
+}
+
+/**
+ * The settings of context `stage` (dev when absent), with `ingestProfile`, `firebaseProjectId` and `firebaseApiKey`
+ * over them. Throws, naming what is allowed, when a name is unknown.
+ */
+export function settingsFrom(context: (key: string) => unknown): Settings {
+  const stage = choose('stage', context('stage') ?? 'dev', STAGES)
+  const profile = choose('ingestProfile', context('ingestProfile') ?? 'live', INGEST_PROFILES)
+  const projectId = text('firebaseProjectId', context('firebaseProjectId') ?? DEMO_FIREBASE_PROJECT)
+  return {
+    ...STAGES[stage],
+    stage,
+    ingest: INGEST_PROFILES[profile],
+    firebase: {
+      projectId,
+      apiKey: text('firebaseApiKey', context('firebaseApiKey') ?? 'demo-api-key'),
+      authDomain: `${projectId}.firebaseapp.com`,
+    },
+  }
+}
+
+function choose<T extends object>(key: string, value: unknown, choices: T): keyof T & string {
+  const names = Object.keys(choices) as (keyof T & string)[]
+  const chosen = names.find((name) => name === value)
+  if (chosen === undefined)
+    throw new Error(`context ${key}=${String(value)} is not one of ${names.join(', ')} (cdk -c ${key}=${names[0]!})`)
+  return chosen
+}
+
+function text(key: string, value: unknown): string {
+  if (typeof value !== 'string' || value === '') throw new Error(`context ${key} must be a text (cdk -c ${key}=…)`)
+  return value
+}

@@ -1,0 +1,161 @@
+import { ArnFormat, CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib'
+import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
+import { HttpApi, HttpMethod, HttpStage, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2'
+import { HttpLambdaAuthorizer, HttpLambdaResponseType } from 'aws-cdk-lib/aws-apigatewayv2-authorizers'
+import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
+import { LogGroup } from 'aws-cdk-lib/aws-logs'
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager'
+import type { Construct } from 'constructs'
+import { houseFunction, type Surroundings } from '../constructs/lambda.ts'
+import type { DataStack } from './data.ts'
+import type { LiveStack } from './live.ts'
+
+/** Routes that ask for no user. An enrolment carries its own one-time token. */
+const OPEN_ROUTES = [
+  { method: HttpMethod.GET, path: '/v1/health' },
+  { method: HttpMethod.GET, path: '/v1/openapi.json' },
+  { method: HttpMethod.POST, path: '/v1/enrolments' },
+]
+
+/** The HTTP API with its authorizer, and the admin function that only AWS credentials can call. */
+export class ApiStack extends Stack {
+  readonly apiHost: string
+
+  constructor(
+    scope: Construct,
+    id: string,
+    props: StackProps,
+    surroundings: Surroundings,
+    { postgres, redis }: DataStack,
+    live: LiveStack,
+  ) {
+    super(scope, id, props)
+    const { settings } = surroundings
+    const httpApi = new HttpApi(this, 'HttpApi', {
+      apiName: `iot-telemetry-${settings.stage}-api`,
+      createDefaultStage: false,
+    })
+    this.apiHost = `${httpApi.apiId}.execute-api.${this.region}.${this.urlSuffix}`
+    new HttpStage(this, 'Stage', {
+      httpApi,
+      stageName: '$default',
+      autoDeploy: true,
+      throttle: { rateLimit: 200, burstLimit: 400 },
+      accessLogSettings: {
+        destination: new LogGroupLogDestination(
+          new LogGroup(this, 'AccessLogs', {
+            // AWS lets its services write to this prefix without one more resource policy per log group.
+            logGroupName: `/aws/vendedlogs/iot-telemetry-${settings.stage}-api`,
+            retention: settings.logRetention,
+            removalPolicy: settings.production ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+            ...(surroundings.logKey && { encryptionKey: surroundings.logKey }),
+          }),
+        ),
+        format: ACCESS_LOG,
+      },
+    })
+
+    const api = houseFunction(this, 'Api', surroundings, {
+      folder: 'api',
+      description: 'The HTTP API',
+      memoryMb: 1024,
+      timeout: Duration.seconds(28), // API Gateway answers 504 after 30 s.
+      access: [postgres.as('iot_api'), redis.access, { statements: this.#onboarding() }],
+      environment: {
+        FIREBASE_PROJECT_ID: settings.firebase.projectId,
+        API_URL: httpApi.apiEndpoint,
+        REALTIME_URL: live.url,
+      },
+      ...(settings.apiConcurrency && { reservedConcurrency: settings.apiConcurrency }),
+    })
+    const authorizer = houseFunction(this, 'Authorizer', surroundings, {
+      folder: 'authorizer',
+      description: "Verifies the caller's Firebase token",
+      memoryMb: 512,
+      timeout: Duration.seconds(10),
+      inVpc: false,
+      environment: { FIREBASE_PROJECT_ID: settings.firebase.projectId },
+    })
+
+    const integration = new HttpLambdaIntegration('ApiIntegration', api)
+    httpApi.addRoutes({
+      path: '/v1/{proxy+}',
+      methods: [HttpMethod.ANY],
+      integration,
+      authorizer: new HttpLambdaAuthorizer('FirebaseAuthorizer', authorizer, {
+        responseTypes: [HttpLambdaResponseType.SIMPLE],
+        identitySource: ['$request.header.Authorization'],
+        resultsCacheTtl: Duration.seconds(60),
+      }),
+    })
+    for (const { method, path } of OPEN_ROUTES) httpApi.addRoutes({ path, methods: [method], integration })
+
+    const serviceAccount = new Secret(this, 'FirebaseServiceAccount', {
+      description: 'Service account key (JSON) of the Firebase project: put it here before the first user is created',
+      removalPolicy: RemovalPolicy.DESTROY,
+    })
+    const admin = houseFunction(this, 'Admin', surroundings, {
+      folder: 'admin',
+      description: 'Creates tenants, plants and first users (npm run admin)',
+      memoryMb: 512,
+      timeout: Duration.seconds(30),
+      access: [
+        postgres.as('iot_admin'),
+        {
+          environment: { FIREBASE_SECRET_ARN: serviceAccount.secretArn },
+          statements: [
+            new PolicyStatement({
+              actions: ['secretsmanager:GetSecretValue'],
+              resources: [serviceAccount.secretArn],
+            }),
+          ],
+        },
+      ],
+      environment: { FIREBASE_PROJECT_ID: settings.firebase.projectId },
+    })
+
+    new CfnOutput(this, 'ApiUrl', { value: httpApi.apiEndpoint })
+    new CfnOutput(this, 'AdminFunctionName', { value: admin.functionName })
+    new CfnOutput(this, 'FirebaseServiceAccountSecret', { value: serviceAccount.secretName })
+  }
+
+  /** Things, certificates and policies of gateways. The last statement names actions for which IoT has no resources. */
+  #onboarding(): PolicyStatement[] {
+    const all = (resource: string) =>
+      this.formatArn({ service: 'iot', resource, resourceName: '*', arnFormat: ArnFormat.SLASH_RESOURCE_NAME })
+    return [
+      new PolicyStatement({ actions: ['iot:CreateThing', 'iot:DeleteThing'], resources: [all('thing')] }),
+      new PolicyStatement({ actions: ['iot:CreatePolicy', 'iot:DeletePolicy'], resources: [all('policy')] }),
+      new PolicyStatement({
+        actions: ['iot:AttachPolicy', 'iot:DetachPolicy', 'iot:UpdateCertificate', 'iot:DeleteCertificate'],
+        resources: [all('cert')],
+      }),
+      new PolicyStatement({
+        actions: [
+          'iot:AttachThingPrincipal',
+          'iot:CreateCertificateFromCsr',
+          'iot:DescribeEndpoint',
+          'iot:DetachThingPrincipal',
+        ],
+        resources: ['*'],
+      }),
+    ]
+  }
+}
+
+/** No header, no query: neither tokens nor personal data reach the log. */
+const ACCESS_LOG = AccessLogFormat.custom(
+  JSON.stringify({
+    requestId: '$context.requestId',
+    time: '$context.requestTimeEpoch',
+    route: '$context.routeKey',
+    path: '$context.path',
+    status: '$context.status',
+    latencyMs: '$context.responseLatency',
+    bytes: '$context.responseLength',
+    ip: '$context.identity.sourceIp',
+    authorizerError: '$context.authorizer.error',
+    integrationError: '$context.integrationErrorMessage',
+  }),
+)

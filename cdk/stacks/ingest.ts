@@ -1,0 +1,120 @@
+import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib'
+import { Queue } from 'aws-cdk-lib/aws-sqs'
+import type { Construct } from 'constructs'
+import { STATUS_FILTER, TELEMETRY_FILTER } from '../../schemas/topics.ts'
+import { houseFunction, type Surroundings } from '../constructs/lambda.ts'
+import { alarm, LONGEST_RETENTION, QueueConsumer, SAFE_QUEUE } from '../constructs/queue-consumer.ts'
+import { TopicRule } from '../constructs/topic-rule.ts'
+import type { DataStack } from './data.ts'
+
+/**
+ * SQS's maximum. The handlers hide a message that failed for now for up to 15 min, so a thousand receives last ten days:
+ * no outage of the database moves anything to the dead letters before somebody has seen the alarm on age.
+ */
+const NEVER_GIVE_UP = 1000
+
+/** Broker to database: rules, queues and their consumers. Status has its own, so a telemetry backlog cannot make gateways look offline. */
+export class IngestStack extends Stack {
+  /** Plants whose watchers have something new to see. It is consumed by the Live stack. */
+  readonly fanOut: QueueConsumer
+
+  constructor(
+    scope: Construct,
+    id: string,
+    props: StackProps,
+    surroundings: Surroundings,
+    { postgres, redis }: DataStack,
+  ) {
+    super(scope, id, props)
+    const { settings } = surroundings
+    const { maxConcurrency } = settings
+
+    // An item is sent per plant (the message group), and what is a minute old is not worth showing: no retries.
+    this.fanOut = new QueueConsumer(this, 'FanOutQueue', {
+      settings,
+      title: 'Live fan-out',
+      fifo: true,
+      retention: Duration.seconds(60),
+      timeout: Duration.seconds(10),
+      maxReceiveCount: 3,
+      maxAge: Duration.seconds(30),
+      batching: { batchSize: 10 },
+      maxConcurrency: maxConcurrency.fanOut,
+    })
+    const stores = [postgres.as('iot_ingest'), redis.access, this.fanOut.sending('FAN_OUT_QUEUE_URL')]
+
+    const telemetry = new QueueConsumer(this, 'TelemetryQueue', {
+      settings,
+      title: 'Telemetry',
+      retention: LONGEST_RETENTION,
+      timeout: Duration.seconds(30),
+      maxReceiveCount: NEVER_GIVE_UP,
+      maxAge: Duration.minutes(5),
+      batching: settings.ingest,
+      maxConcurrency: maxConcurrency.telemetry,
+    })
+    telemetry.deliverTo(
+      houseFunction(this, 'Ingest', surroundings, {
+        folder: 'ingest',
+        description: 'Stores readings exactly once and announces them',
+        memoryMb: 1024,
+        timeout: telemetry.timeout,
+        access: [...stores, telemetry.handling],
+        environment: { HOT_RETENTION_DAYS: String(settings.hotRetentionDays) },
+      }),
+    )
+
+    const status = new QueueConsumer(this, 'StatusQueue', {
+      settings,
+      title: 'Gateway status',
+      retention: LONGEST_RETENTION,
+      timeout: Duration.seconds(15),
+      maxReceiveCount: NEVER_GIVE_UP,
+      maxAge: Duration.minutes(1),
+      batching: { batchSize: 10 },
+      maxConcurrency: maxConcurrency.status,
+    })
+    status.deliverTo(
+      houseFunction(this, 'Status', surroundings, {
+        folder: 'status',
+        description: 'Keeps which gateways are online, and how they are',
+        memoryMb: 512,
+        timeout: status.timeout,
+        access: [...stores, status.handling],
+      }),
+    )
+
+    const ruleErrors = new Queue(this, 'RuleErrors', { ...SAFE_QUEUE, retentionPeriod: LONGEST_RETENTION })
+    alarm(this, 'RuleErrorsAlarm', settings, {
+      heading: 'IoT rules: deliveries failed',
+      description: 'A rule could not put a message on its queue.',
+      metric: ruleErrors.metricApproximateNumberOfMessagesVisible({ statistic: 'max', period: Duration.minutes(1) }),
+      atLeast: 1,
+    })
+    new TopicRule(this, 'TelemetryRule', {
+      name: `iot_telemetry_${settings.stage}_telemetry`,
+      description: 'Every reading of every tenant, to the telemetry queue',
+      filter: TELEMETRY_FILTER,
+      queue: telemetry.queue,
+      errors: ruleErrors,
+    })
+    new TopicRule(this, 'StatusRule', {
+      name: `iot_telemetry_${settings.stage}_status`,
+      description: 'Every heartbeat and will of every gateway, to the status queue',
+      filter: STATUS_FILTER,
+      queue: status.queue,
+      errors: ruleErrors,
+    })
+
+    const urls = {
+      TelemetryQueueUrl: telemetry.queue,
+      TelemetryDeadLettersUrl: telemetry.deadLetters,
+      StatusQueueUrl: status.queue,
+      StatusDeadLettersUrl: status.deadLetters,
+      FanOutQueueUrl: this.fanOut.queue,
+      FanOutDeadLettersUrl: this.fanOut.deadLetters,
+      RuleErrorsUrl: ruleErrors,
+    }
+    for (const [name, queue] of Object.entries(urls)) new CfnOutput(this, name, { value: queue.queueUrl })
+  }
+}

@@ -1,0 +1,49 @@
+import { Annotations, App, Tags, type AppProps, type StackProps } from 'aws-cdk-lib'
+import { DEMO_FIREBASE_PROJECT, settingsFrom } from './settings.ts'
+import { ApiStack } from './stacks/api.ts'
+import { DataStack } from './stacks/data.ts'
+import { IngestStack } from './stacks/ingest.ts'
+import { LiveStack } from './stacks/live.ts'
+import { NetworkStack } from './stacks/network.ts'
+import { WebStack } from './stacks/web.ts'
+
+/** Behaviour of the library that newer projects get by default. In code, so that every way to synthesize has it. */
+const FEATURE_FLAGS = {
+  '@aws-cdk/aws-iam:minimizePolicies': true,
+  '@aws-cdk/aws-iam:standardizedServicePrincipals': true,
+  '@aws-cdk/core:checkSecretUsage': true,
+  '@aws-cdk/core:enablePartitionLiterals': true,
+  '@aws-cdk/aws-lambda:recognizeVersionProps': true,
+  '@aws-cdk/aws-cloudfront:defaultFunctionRuntimeV2_0': true,
+  '@aws-cdk/aws-s3:publicAccessBlockedByDefault': true,
+}
+
+/**
+ * All stacks of one stage, for any account and region. Each stack reads the ones above it, never one below.
+ * `aws:cdk:enable-asset-metadata` makes a template name the folder of each bundle, which local/ runs.
+ */
+export function telemetryApp(props: AppProps = {}): App {
+  const app = new App({
+    analyticsReporting: false,
+    ...props,
+    postCliContext: { ...FEATURE_FLAGS, 'aws:cdk:enable-asset-metadata': true, ...props.postCliContext },
+  })
+  const settings = settingsFrom((key) => app.node.tryGetContext(key) as unknown)
+  const named = (name: string): StackProps => ({ stackName: `iot-telemetry-${settings.stage}-${name}` })
+
+  const network = new NetworkStack(app, 'Network', named('network'), settings)
+  const data = new DataStack(app, 'Data', named('data'), network.surroundings)
+  const ingest = new IngestStack(app, 'Ingest', named('ingest'), network.surroundings, data)
+  const live = new LiveStack(app, 'Live', named('live'), network.surroundings, data, ingest)
+  const api = new ApiStack(app, 'Api', named('api'), network.surroundings, data, live)
+  new WebStack(app, 'Web', named('web'), network.surroundings, live, api)
+
+  Tags.of(app).add('application', 'iot-telemetry')
+  Tags.of(app).add('stage', settings.stage)
+  if (settings.firebase.projectId === DEMO_FIREBASE_PROJECT)
+    Annotations.of(api).addWarningV2(
+      'iot-telemetry:firebase',
+      'No Firebase project is set, so nobody could sign in: add -c firebaseProjectId=… -c firebaseApiKey=…',
+    )
+  return app
+}
