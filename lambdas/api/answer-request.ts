@@ -23,8 +23,8 @@ export async function answerRequest(
     const { route, params } = findRoute(routes, http.method, event.rawPath)
     logger.appendKeys({ operation: route.operationId })
     const outcome = await callRoute(route, params, services, event)
-    const { status, body }: { status: number; body: unknown } =
-      outcome instanceof WithStatus ? outcome : { status: route.answer.status, body: outcome }
+    const status = outcome instanceof WithStatus ? outcome.status : route.answer.status
+    const body: unknown = outcome instanceof WithStatus ? outcome.body : outcome
     logger.info('Answered', { status })
     return answer(status, 'application/json', body, requestId)
   } catch (thrown) {
