@@ -1,0 +1,69 @@
+/** AWS IoT's control plane over HTTP, as `@aws-sdk/client-iot` speaks to it (REST with JSON). */
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import * as v from 'valibot'
+import type { CertificateAuthority } from './certificate-authority.ts'
+import { certificateOperations, IotError, policyOperations, thingOperations } from './operations.ts'
+import type { Registry } from './registry.ts'
+
+const Principal = v.pipe(v.string(), v.nonEmpty())
+
+/** `endpoint` is `host:port` of the local broker, given as the account's data endpoint. */
+export function serveIotControlPlane(
+  app: FastifyInstance,
+  registry: Registry,
+  authority: CertificateAuthority,
+  endpoint: () => string,
+): void {
+  const things = thingOperations(registry)
+  const policies = policyOperations(registry)
+  const certificates = certificateOperations(registry, authority)
+  const query = (request: FastifyRequest, name: string) => (request.query as Record<string, string | undefined>)[name]
+  const body = (request: FastifyRequest, name: string) => {
+    const text = String(request.body)
+    return v.parse(v.string(), (JSON.parse(text === '' ? '{}' : text) as Record<string, unknown>)[name])
+  }
+  const principal = (request: FastifyRequest) => v.parse(Principal, request.headers['x-amzn-principal'])
+
+  const routes: [method: string, path: string, run: (request: FastifyRequest, name: string) => unknown][] = [
+    ['POST', '/things/:name', (_, name) => things.createThing(name)],
+    ['GET', '/things/:name', (_, name) => things.describeThing(name)],
+    ['DELETE', '/things/:name', (_, name) => things.deleteThing(name)],
+    ['PUT', '/things/:name/principals', (request, name) => things.attachPrincipal(name, principal(request))],
+    ['DELETE', '/things/:name/principals', (request, name) => things.detachPrincipal(name, principal(request))],
+    ['GET', '/things/:name/principals', (_, name) => things.listPrincipals(name)],
+    ['POST', '/policies/:name', (request, name) => policies.createPolicy(name, body(request, 'policyDocument'))],
+    ['GET', '/policies/:name', (_, name) => policies.getPolicy(name)],
+    ['DELETE', '/policies/:name', (_, name) => policies.deletePolicy(name)],
+    ['PUT', '/target-policies/:name', (request, name) => policies.attachPolicy(name, body(request, 'target'))],
+    ['POST', '/target-policies/:name', (request, name) => policies.detachPolicy(name, body(request, 'target'))],
+    ['POST', '/attached-policies/:name', (_, target) => policies.listAttachedPolicies(target)],
+    [
+      'POST',
+      '/certificates',
+      (request) =>
+        certificates.createFromCsr(
+          body(request, 'certificateSigningRequest'),
+          query(request, 'setAsActive') === 'true',
+        ),
+    ],
+    ['GET', '/certificates/:name', (_, id) => certificates.describe(id)],
+    ['PUT', '/certificates/:name', (request, id) => certificates.update(id, query(request, 'newStatus') ?? '')],
+    ['DELETE', '/certificates/:name', (_, id) => certificates.delete(id)],
+    ['GET', '/endpoint', () => ({ endpointAddress: endpoint() })],
+  ]
+  for (const [method, url, run] of routes) {
+    app.route({
+      method,
+      url,
+      errorHandler: (error, _request, reply) => {
+        if (!(error instanceof IotError)) throw error
+        const { code, status, message, details } = error
+        return reply
+          .code(status)
+          .header('x-amzn-errortype', code)
+          .send({ message, ...details })
+      },
+      handler: (request) => Promise.resolve(run(request, (request.params as { name?: string }).name ?? '')),
+    })
+  }
+}
