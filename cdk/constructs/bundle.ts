@@ -33,7 +33,7 @@ export function lambdaBundle(folder: string): Code {
         banner: { js: REQUIRE_IN_ESM },
         minify: true,
         keepNames: true,
-        sourcemap: 'external',
+        sourcemap: 'linked',
         sourcesContent: false,
         legalComments: 'none',
         logLevel: 'error',

@@ -86,11 +86,13 @@ export function houseFunction(
     }),
     ...(reservedConcurrency && { reservedConcurrentExecutions: reservedConcurrency }),
     environment: {
+      // Stack traces name our files and lines; it costs about 10 ms of a cold start.
+      NODE_OPTIONS: '--enable-source-maps',
       STAGE: settings.stage,
       POWERTOOLS_SERVICE_NAME: folder,
       POWERTOOLS_METRICS_NAMESPACE: 'IotTelemetry',
       POWERTOOLS_LOG_LEVEL: 'INFO',
-      ...Object.assign({}, ...access.map((one) => one.environment)),
+      ...access.reduce<Record<string, string>>((all, one) => ({ ...all, ...one.environment }), {}),
       ...environment,
     },
   })

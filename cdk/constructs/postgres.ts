@@ -1,5 +1,5 @@
 import { ArnFormat, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib'
-import { InstanceType, Port, SecurityGroup, SubnetType } from 'aws-cdk-lib/aws-ec2'
+import { InstanceType, Peer, Port, SecurityGroup, SubnetType } from 'aws-cdk-lib/aws-ec2'
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
 import {
   Credentials,
@@ -30,7 +30,7 @@ export class Postgres extends Construct {
       allowAllOutbound: false,
     })
     server.addIngressRule(this.#clients, Port.POSTGRES, 'Functions')
-    this.#clients.addEgressRule(server, Port.POSTGRES, 'Postgres')
+    this.#clients.addEgressRule(Peer.ipv4(vpc.vpcCidrBlock), Port.POSTGRES, 'Postgres')
 
     const { instanceType, storageGb, maxStorageGb, backupDays } = settings.database
     this.#instance = new DatabaseInstance(this, 'Instance', {

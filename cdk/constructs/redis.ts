@@ -1,5 +1,5 @@
 import { RemovalPolicy } from 'aws-cdk-lib'
-import { Port, SecurityGroup, SubnetType } from 'aws-cdk-lib/aws-ec2'
+import { Peer, Port, SecurityGroup, SubnetType } from 'aws-cdk-lib/aws-ec2'
 import { CfnReplicationGroup, CfnSubnetGroup } from 'aws-cdk-lib/aws-elasticache'
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager'
@@ -20,7 +20,7 @@ export class Redis extends Construct {
     const server = new SecurityGroup(this, 'Server', { vpc, description: 'Redis', allowAllOutbound: false })
     this.#clients = new SecurityGroup(this, 'Clients', { vpc, description: 'May reach Redis', allowAllOutbound: false })
     server.addIngressRule(this.#clients, Port.tcp(6379), 'Functions')
-    this.#clients.addEgressRule(server, Port.tcp(6379), 'Redis')
+    this.#clients.addEgressRule(Peer.ipv4(vpc.vpcCidrBlock), Port.tcp(6379), 'Redis')
 
     // ElastiCache takes 16 to 128 printable characters without / " @.
     this.#authToken = new Secret(this, 'AuthToken', {

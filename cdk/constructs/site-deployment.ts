@@ -1,4 +1,4 @@
-import { Aws, type DefaultStackSynthesizer, RemovalPolicy, Stack } from 'aws-cdk-lib'
+import { Aws, DefaultStackSynthesizer, RemovalPolicy, Stack } from 'aws-cdk-lib'
 import type { IDistribution } from 'aws-cdk-lib/aws-cloudfront'
 import { type IRole, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { LogGroup } from 'aws-cdk-lib/aws-logs'
@@ -55,6 +55,6 @@ export class SiteDeployment extends Construct {
 
 /** Where `cdk deploy` uploads assets, as made by `cdk bootstrap`. */
 function assetBucketArn(scope: Construct): string {
-  const { bootstrapQualifier } = Stack.of(scope).synthesizer as DefaultStackSynthesizer
-  return `arn:${Aws.PARTITION}:s3:::cdk-${bootstrapQualifier ?? 'hnb659fds'}-assets-${Aws.ACCOUNT_ID}-${Aws.REGION}`
+  const qualifier = Stack.of(scope).synthesizer.bootstrapQualifier ?? DefaultStackSynthesizer.DEFAULT_QUALIFIER
+  return `arn:${Aws.PARTITION}:s3:::cdk-${qualifier}-assets-${Aws.ACCOUNT_ID}-${Aws.REGION}`
 }

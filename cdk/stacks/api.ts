@@ -126,7 +126,10 @@ export class ApiStack extends Stack {
       this.formatArn({ service: 'iot', resource, resourceName: '*', arnFormat: ArnFormat.SLASH_RESOURCE_NAME })
     return [
       new PolicyStatement({ actions: ['iot:CreateThing', 'iot:DeleteThing'], resources: [all('thing')] }),
-      new PolicyStatement({ actions: ['iot:CreatePolicy', 'iot:DeletePolicy'], resources: [all('policy')] }),
+      new PolicyStatement({
+        actions: ['iot:CreatePolicy', 'iot:GetPolicy', 'iot:DeletePolicy'],
+        resources: [all('policy')],
+      }),
       new PolicyStatement({
         actions: ['iot:AttachPolicy', 'iot:DetachPolicy', 'iot:UpdateCertificate', 'iot:DeleteCertificate'],
         resources: [all('cert')],

@@ -44,6 +44,7 @@ export class WebStack extends Stack {
     })
     const responseHeadersPolicy = siteHeaders(this, 'Headers', `wss://${socketHost}`)
     const pagePaths = new EdgeFunction(this, 'PagePaths', {
+      functionName: `iot-telemetry-${settings.stage}-page-paths-${this.region}`,
       comment: 'Answers every page of the app with index.html',
       code: FunctionCode.fromInline(PAGE_PATHS),
     })
