@@ -1,4 +1,5 @@
 import { RealtimeTicket } from '../../../schemas/api.ts'
+import { saveTicket } from '../../data/live-connections.ts'
 import { RedisUnavailable } from '../../runtime/redis.ts'
 import { newSecret, sha256 } from '../one-time-secret.ts'
 import { ApiError } from '../problem.ts'
@@ -16,11 +17,12 @@ export const route = userRoute({
   answer: { status: 201, schema: RealtimeTicket },
   async handle({ services: { redis, realtimeUrl }, user }) {
     const ticket = newSecret()
-    const key = `ticket:${sha256(ticket).toString('hex')}`
-    const holder = JSON.stringify({ userId: user.userId, tenantId: user.tenantId, firebaseUid: user.firebaseUid })
+    const ticketSha256 = sha256(ticket).toString('hex')
+    const { userId, firebaseUid, tenantId, tenantSlug: tenant } = user
+    const holder = { userId, firebaseUid, tenantId, tenant }
     const expiresAt = Date.now() + LIFETIME_SEC * 1000
     try {
-      await redis.use((client) => client.set(key, holder, { expiration: { type: 'EX', value: LIFETIME_SEC } }))
+      await redis.use((client) => saveTicket(client, ticketSha256, holder, LIFETIME_SEC))
     } catch (error) {
       if (!(error instanceof RedisUnavailable)) throw error
       throw new ApiError('unavailable', 'Live values are not available at the moment; stored ones are. Try again.')
