@@ -1,7 +1,6 @@
 import { Logger } from '@aws-lambda-powertools/logger'
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import { Metrics } from '@aws-lambda-powertools/metrics'
-import { logMetrics } from '@aws-lambda-powertools/metrics/middleware'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 
@@ -18,6 +17,11 @@ export const metricsOf = (tenant: string): Metrics => metrics.singleMetric().add
 export function frame<Event, Result>(handler: (event: Event, context: Context) => Promise<Result>) {
   return middy<Event, Result>()
     .use(injectLambdaContext(logger, { resetKeys: true }))
-    .use(logMetrics(metrics))
+    .use({ after: writeMetrics, onError: writeMetrics })
     .handler(handler)
+}
+
+/** Not powertools' own middleware: that one warns of each event that has nothing to count. */
+function writeMetrics(): void {
+  if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics()
 }

@@ -6,7 +6,7 @@ import { logger } from './frame.ts'
 import type { DatabaseSecret } from './secrets.ts'
 
 // Epoch milliseconds and seqs are int8 and below 2^53: numbers, not the strings that pg gives by default.
-pg.types.setTypeParser(20, Number)
+pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
 /**
  * One connection per Lambda instance: an instance handles one event at a time, and the database's connections bound the
@@ -15,7 +15,7 @@ pg.types.setTypeParser(20, Number)
 export interface Postgres<Database> {
   pool: pg.Pool
   db: Kysely<Database>
-  close(): Promise<void>
+  close: () => Promise<void>
 }
 
 interface PostgresSettings {

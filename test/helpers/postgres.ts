@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { inject } from 'vitest'
-import { ROLE_PASSWORD, TEMPLATE_DATABASE } from './services-setup.ts'
+import { ROLE_PASSWORD, TEMPLATE_DATABASE } from './template-database.ts'
 
-pg.types.setTypeParser(20, Number)
+pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
 export interface TestDatabase {
   name: string

@@ -6,11 +6,10 @@ import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { migrateDatabase } from '../../lambdas/data/migrate-database.ts'
 import { openPostgresAsMaster } from '../../lambdas/runtime/postgres.ts'
+import { removePostgresData } from '../../local/postgres-home.ts'
 import { startPostgres } from '../../local/postgres.ts'
 import { startRedis } from '../../local/redis.ts'
-
-export const TEMPLATE_DATABASE = 'telemetry_template'
-export const ROLE_PASSWORD = 'role-password-of-the-tests'
+import { ROLE_PASSWORD, TEMPLATE_DATABASE } from './template-database.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -38,6 +37,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('redisUrl', redis.url)
   return async () => {
     await Promise.all([postgres.stop(), redis.stop()])
+    removePostgresData(join(folder, 'postgres'))
     rmSync(folder, { recursive: true, force: true })
   }
 }

@@ -19,7 +19,8 @@ export async function startQueues(...names: string[]) {
   for (const name of names) {
     const Attributes = name.endsWith('.fifo') ? { FifoQueue: 'true' } : {}
     const { QueueUrl } = await client.send(new CreateQueueCommand({ QueueName: name, Attributes }))
-    urls[name] = QueueUrl!
+    // The SDK goes to the queue URL's host, and the emulator's own host name resolves nowhere.
+    urls[name] = new URL(new URL(QueueUrl!).pathname, server.address).href
   }
   return {
     url: (name: string) => urls[name]!,

@@ -1,0 +1,81 @@
+import type { Kysely } from 'kysely'
+import { expiringMap } from '../runtime/expiring-map.ts'
+import { Refusal } from '../runtime/refusals.ts'
+import type { Database } from './database.ts'
+import { findGateways, findPlaces } from './find-places.ts'
+
+/** What a topic and a clientId say about where a message comes from. */
+export interface Sender {
+  tenant: string
+  province: string
+  plant: string
+  /** clientId of the connection, which is the gateway's thingName. */
+  clientId: string
+}
+
+export interface Place {
+  tenantId: string
+  plantId: string
+  gatewayId: string
+}
+
+/** How long a new name of a plant's province, or a gateway's move to another plant, may go unseen. */
+const LIFETIME_MS = 60_000
+
+/** Ids of the tenants, plants and gateways that messages name. They are never created here. */
+export interface Places {
+  /** Looks up the names that are not known yet, all in two queries. */
+  load(senders: Sender[]): Promise<void>
+  /** Of a sender that was loaded. Refuses unknown names, and a gateway on the topic of a plant that is not its own. */
+  of(sender: Sender): Place
+}
+
+export function knownPlaces(db: Kysely<Database>): Places {
+  const tenants = expiringMap<string>(LIFETIME_MS)
+  const plants = expiringMap<{ id: string; province: string }>(LIFETIME_MS)
+  const gateways = expiringMap<{ id: string; plantId: string }>(LIFETIME_MS)
+  const plantKey = (sender: Sender) => `${sender.tenant}/${sender.plant}`
+
+  return {
+    async load(senders) {
+      const newPlaces = senders.filter((sender) => !tenants.get(sender.tenant) || !plants.get(plantKey(sender)))
+      const newGateways = senders.filter((sender) => !gateways.get(sender.clientId))
+      if (newPlaces.length > 0) {
+        const slugs = [
+          distinct(newPlaces.map((one) => one.tenant)),
+          distinct(newPlaces.map((one) => one.plant)),
+        ] as const
+        for (const row of await findPlaces(db, ...slugs)) {
+          tenants.set(row.tenant, row.tenantId)
+          if (row.plantId === null) continue
+          plants.set(`${row.tenant}/${row.plant!}`, { id: row.plantId, province: row.province! })
+        }
+      }
+      if (newGateways.length > 0) {
+        for (const row of await findGateways(db, distinct(newGateways.map((one) => one.clientId)))) {
+          gateways.set(row.thing_name, { id: row.id, plantId: row.plant_id })
+        }
+      }
+    },
+    of(sender) {
+      const tenantId = tenants.get(sender.tenant)
+      if (tenantId === undefined) throw new Refusal('unknown_tenant', `There is no tenant ${sender.tenant}`)
+      const plant = plants.get(plantKey(sender))
+      if (plant?.province !== sender.province) {
+        const where = `${sender.province}/${sender.plant}`
+        throw new Refusal('unknown_plant', `The tenant ${sender.tenant} has no plant ${where}`)
+      }
+      const gateway = gateways.get(sender.clientId)
+      if (gateway === undefined) throw new Refusal('unknown_gateway', `There is no gateway ${sender.clientId}`)
+      if (gateway.plantId !== plant.id) {
+        throw new Refusal(
+          'client_topic_mismatch',
+          `The gateway ${sender.clientId} is not registered for the plant that the topic names`,
+        )
+      }
+      return { tenantId, plantId: plant.id, gatewayId: gateway.id }
+    },
+  }
+}
+
+const distinct = (names: string[]) => [...new Set(names)]

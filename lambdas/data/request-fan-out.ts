@@ -1,0 +1,19 @@
+import { SendMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs'
+import { v4 as uuid } from 'uuid'
+import type { FanOutWorkItem } from '../../schemas/queues.ts'
+
+const MAX_ENTRIES = 10
+
+/** Asks for frames to the watchers of these plants: one group per plant, so that its frames are made in order. */
+export async function requestFanOut(sqs: SQSClient, queueUrl: string, items: FanOutWorkItem[]): Promise<void> {
+  for (let start = 0; start < items.length; start += MAX_ENTRIES) {
+    const Entries = items.slice(start, start + MAX_ENTRIES).map((item, index) => ({
+      Id: String(index),
+      MessageBody: JSON.stringify(item),
+      MessageGroupId: `${item.tenant}/${item.plant}`,
+      MessageDeduplicationId: uuid(),
+    }))
+    const { Failed = [] } = await sqs.send(new SendMessageBatchCommand({ QueueUrl: queueUrl, Entries }))
+    if (Failed.length > 0) throw new Error(`The fan-out queue refused ${Failed.length} items: ${Failed[0]!.Message}`)
+  }
+}

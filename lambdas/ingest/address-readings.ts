@@ -1,0 +1,71 @@
+import type { SQSRecord } from 'aws-lambda'
+import type { MachineRegister } from '../data/machine-register.ts'
+import type { Place, Places } from '../data/places.ts'
+import { isTransient } from '../data/postgres-errors.ts'
+import { logger } from '../runtime/frame.ts'
+import { type DeadLetter, judgeEach, Refusal } from '../runtime/refusals.ts'
+import type { Reading } from './read-telemetry.ts'
+
+interface PlacedReading extends Reading, Place {}
+
+/** A reading whose names are resolved to ids. */
+export interface AddressedReading extends PlacedReading {
+  machineId: string
+}
+
+interface Names {
+  places: Places
+  machines: MachineRegister
+}
+
+/**
+ * Resolves the names of all readings. When the database cannot be asked, all come back as `unaddressed`, except those
+ * that were refused before.
+ */
+export async function addressReadings(
+  { places, machines }: Names,
+  readings: Reading[],
+  oldest: number,
+  refused: DeadLetter[],
+): Promise<{ addressed: AddressedReading[]; unaddressed: SQSRecord[] }> {
+  const refusals: DeadLetter[] = []
+  try {
+    await places.load(readings)
+    const placed = judgeEach(readings, refusals, (reading) => ({ ...reading, ...places.of(reading) }))
+    const addressed = await findOrCreateMachines(machines, placed, oldest, refusals)
+    refused.push(...refusals)
+    return { addressed, unaddressed: [] }
+  } catch (error) {
+    const log = isTransient(error) ? logger.warn.bind(logger) : logger.error.bind(logger)
+    log('Names cannot be looked up; the batch comes back', error as Error)
+    return { addressed: [], unaddressed: readings.map((reading) => reading.record) }
+  }
+}
+
+/**
+ * Finds the machines, and makes those that are new. A reading that is too old makes none: only the ledger of an existing
+ * machine can know it.
+ */
+async function findOrCreateMachines(
+  machines: MachineRegister,
+  readings: PlacedReading[],
+  oldest: number,
+  refused: DeadLetter[],
+): Promise<AddressedReading[]> {
+  const named = readings.map((reading) => ({ ...reading, slug: reading.machine }))
+  await machines.load(named)
+  await machines.create(named.filter((reading) => reading.timestamp >= oldest))
+  return judgeEach(named, refused, (reading) => {
+    const machine = machines.get(reading)
+    if (machine !== undefined) return { ...reading, machineId: machine.id }
+    if (reading.timestamp < oldest) throw tooOld(reading.timestamp)
+    const { plant, machine: name } = reading
+    throw new Refusal('machine_quota_exceeded', `The plant ${plant} has no room for the machine ${name}`)
+  })
+}
+
+export const tooOld = (timestamp: number) =>
+  new Refusal(
+    'timestamp_too_old',
+    `${new Date(timestamp).toISOString()} is of a day that is no longer kept, and was never received before`,
+  )

@@ -1,0 +1,62 @@
+import { SQSClient } from '@aws-sdk/client-sqs'
+import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import type { Database } from '../data/database.ts'
+import { machineRegister } from '../data/machine-register.ts'
+import { ensurePartitions, oldestHotDay } from '../data/partitions.ts'
+import { knownPlaces } from '../data/places.ts'
+import { sendDeadLetters } from '../runtime/dead-letters.ts'
+import {
+  postgresEnvironment,
+  queueEnvironment,
+  readEnvironment,
+  redisEnvironment,
+  retentionEnvironment,
+} from '../runtime/environment.ts'
+import { frame } from '../runtime/frame.ts'
+import { openPostgres } from '../runtime/postgres.ts'
+import { openRedis } from '../runtime/redis.ts'
+import { type DeadLetter, judgeEach } from '../runtime/refusals.ts'
+import { retryLater } from '../runtime/retry-later.ts'
+import { addressReadings } from './address-readings.ts'
+import { announce } from './announce.ts'
+import { countReadings } from './count-readings.ts'
+import { noteSenders } from './note-senders.ts'
+import { readTelemetry } from './read-telemetry.ts'
+import { storeReadings, toAnnounce } from './store-readings.ts'
+
+const environment = readEnvironment({
+  ...postgresEnvironment,
+  ...redisEnvironment,
+  ...queueEnvironment,
+  ...retentionEnvironment,
+})
+const { pool, db } = openPostgres<Database>(environment)
+const redis = openRedis(environment)
+const sqs = new SQSClient()
+const places = knownPlaces(db)
+const machines = machineRegister(db)
+
+/**
+ * From the telemetry queue into Postgres, each reading exactly once. A message is handled when it is stored, known as a
+ * duplicate, or in the dead letter queue; every other one comes back. Throwing means that the whole batch comes back.
+ */
+export const handler = frame(async (event: SQSEvent): Promise<SQSBatchResponse> => {
+  const oldest = oldestHotDay(Date.now(), environment.HOT_RETENTION_DAYS)
+  const refused: DeadLetter[] = []
+
+  const readings = judgeEach(
+    event.Records.map((record) => ({ record })),
+    refused,
+    readTelemetry,
+  )
+  const { addressed, unaddressed } = await addressReadings({ places, machines }, readings, oldest, refused)
+  const stored = await storeReadings({ pool, oldest, createPartitions }, addressed)
+  countReadings(stored)
+  await noteSenders(db, machines, [...stored.fresh, ...stored.duplicates])
+  await announce({ db, redis, sqs, fanOutQueueUrl: environment.FAN_OUT_QUEUE_URL }, toAnnounce(stored))
+
+  const unsent = await sendDeadLetters(sqs, environment.DEAD_LETTER_QUEUE_URL, [...refused, ...stored.refused])
+  return retryLater(sqs, environment.QUEUE_URL, [...unaddressed, ...stored.unstored, ...unsent])
+})
+
+const createPartitions = () => ensurePartitions(db, Date.now(), environment.HOT_RETENTION_DAYS)

@@ -1,0 +1,104 @@
+import type { SQSRecord } from 'aws-lambda'
+import type pg from 'pg'
+import { isDataError, isMissingPartition, isTransient } from '../data/postgres-errors.ts'
+import { type Outcome, storeTelemetry } from '../data/store-telemetry.ts'
+import { logger, metrics } from '../runtime/frame.ts'
+import { type DeadLetter, Refusal } from '../runtime/refusals.ts'
+import { type AddressedReading, tooOld } from './address-readings.ts'
+
+export interface StoreResult {
+  fresh: AddressedReading[]
+  duplicates: AddressedReading[]
+  refused: DeadLetter[]
+  /** Not known to be stored: to come back. */
+  unstored: SQSRecord[]
+  /** The statement was sent again, so a duplicate can be what its first run has stored without our hearing of it. */
+  sentTwice: boolean
+}
+
+interface Store {
+  pool: pg.Pool
+  /** Epoch ms, lower bound of the oldest hot day. */
+  oldest: number
+  createPartitions: () => Promise<unknown>
+}
+
+/**
+ * Stores a batch. What goes wrong is told apart here, and only here:
+ * the connection (once more on a new one, then later), a missing partition (made, once more), a message that Postgres
+ * cannot hold (the batch is halved until it stands alone), anything else (later, and logged as our error).
+ */
+export async function storeReadings(store: Store, readings: AddressedReading[], attempt = 1): Promise<StoreResult> {
+  if (readings.length === 0) return emptyResult()
+  try {
+    return sortByOutcome(readings, await storeTelemetry(store.pool, readings, store.oldest), attempt > 1)
+  } catch (error) {
+    if (isDataError(error)) return halve(store, readings, error as Error)
+    if (isMissingPartition(error)) metrics.addMetric('PartitionMissing', 'Count', 1)
+    const again = isMissingPartition(error) || isTransient(error)
+    if (again && attempt === 1 && (await prepared(store, error))) return storeReadings(store, readings, attempt + 1)
+    const details = { reason: (error as Error).message, messages: readings.length }
+    if (isTransient(error)) logger.warn('Postgres is away; the batch comes back', details)
+    else logger.error('The batch cannot be stored; it comes back', { ...details, error: error as Error })
+    return { ...emptyResult(), unstored: readings.map((reading) => reading.record) }
+  }
+}
+
+async function prepared(store: Store, error: unknown): Promise<boolean> {
+  if (!isMissingPartition(error)) return true
+  try {
+    await store.createPartitions()
+    return true
+  } catch (failure) {
+    logger.error('Partitions could not be made', failure as Error)
+    return false
+  }
+}
+
+/** Each half is a transaction of its own, so neighbours of the message at fault are stored. */
+async function halve(store: Store, readings: AddressedReading[], error: Error): Promise<StoreResult> {
+  if (readings.length === 1) {
+    const refusal = new Refusal('invalid_payload', `Postgres cannot hold it: ${error.message}`)
+    return { ...emptyResult(), refused: [{ record: readings[0]!.record, refusal }] }
+  }
+  const middle = Math.ceil(readings.length / 2)
+  const first = await storeReadings(store, readings.slice(0, middle))
+  const second = await storeReadings(store, readings.slice(middle))
+  return {
+    fresh: [...first.fresh, ...second.fresh],
+    duplicates: [...first.duplicates, ...second.duplicates],
+    refused: [...first.refused, ...second.refused],
+    unstored: [...first.unstored, ...second.unstored],
+    sentTwice: first.sentTwice || second.sentTwice,
+  }
+}
+
+/**
+ * What nobody has heard of yet: new readings, and duplicates that may be so only because an earlier attempt was stored
+ * and then lost its connection, or its Lambda, before it could announce them.
+ */
+export function toAnnounce({ fresh, duplicates, sentTwice }: StoreResult): AddressedReading[] {
+  const retried = (reading: AddressedReading) => Number(reading.record.attributes.ApproximateReceiveCount) > 1
+  return [...fresh, ...duplicates.filter((reading) => sentTwice || retried(reading))]
+}
+
+function sortByOutcome(readings: AddressedReading[], outcomes: Outcome[], sentTwice: boolean): StoreResult {
+  const result = { ...emptyResult(), sentTwice }
+  for (const [index, reading] of readings.entries()) {
+    const outcome = outcomes[index]!
+    if (outcome === 'new') result.fresh.push(reading)
+    else if (outcome === 'duplicate') result.duplicates.push(reading)
+    else result.refused.push({ record: reading.record, refusal: refusalOf(outcome, reading) })
+  }
+  return result
+}
+
+function refusalOf(
+  outcome: 'seq_conflict' | 'timestamp_too_old',
+  { seq, machine, timestamp }: AddressedReading,
+): Refusal {
+  if (outcome === 'timestamp_too_old') return tooOld(timestamp)
+  return new Refusal('seq_conflict', `seq ${seq} of ${machine} was received before with another content`)
+}
+
+const emptyResult = (): StoreResult => ({ fresh: [], duplicates: [], refused: [], unstored: [], sentTwice: false })

@@ -1,0 +1,48 @@
+import * as v from 'valibot'
+import { QueueEnvelope } from '../../schemas/queues.ts'
+import { Refusal } from './refusals.ts'
+
+/** Reads what the IoT rule has put on the queue. Refuses with `invalid_envelope`. */
+export function openEnvelope(body: string): QueueEnvelope {
+  let json: unknown
+  try {
+    json = JSON.parse(body)
+  } catch {
+    throw new Refusal('invalid_envelope', 'The body of the queue message is not JSON')
+  }
+  const envelope = v.safeParse(QueueEnvelope, json)
+  if (!envelope.success) throw new Refusal('invalid_envelope', issuesOf(envelope.issues))
+  return envelope.output
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** Payload of an envelope as its schema gives it. Refuses bytes, versions and contents that are not of version 1. */
+export function readPayload<Schema extends v.GenericSchema>(
+  schema: Schema,
+  payloadBase64: string,
+): v.InferOutput<Schema> {
+  let json: unknown
+  try {
+    json = JSON.parse(utf8.decode(Buffer.from(payloadBase64, 'base64')))
+  } catch (error) {
+    throw new Refusal('invalid_json', `The payload is not JSON in UTF-8: ${(error as Error).message}`)
+  }
+  const version = v.safeParse(v.object({ schemaVersion: v.unknown() }), json)
+  if (version.success && version.output.schemaVersion !== 1) {
+    const found = JSON.stringify(version.output.schemaVersion)
+    throw new Refusal('unsupported_schema_version', `schemaVersion is ${found}; this system knows 1`)
+  }
+  const payload = v.safeParse(schema, json)
+  if (!payload.success) throw new Refusal('invalid_payload', issuesOf(payload.issues))
+  return payload.output
+}
+
+const SHOWN_ISSUES = 5
+
+/** The first issues in one line, each with the path of the field. */
+function issuesOf(issues: readonly v.BaseIssue<unknown>[]): string {
+  const lines = issues.slice(0, SHOWN_ISSUES).map((issue) => `${v.getDotPath(issue) ?? 'payload'}: ${issue.message}`)
+  const more = issues.length - lines.length
+  return lines.join('; ') + (more > 0 ? `; and ${more} more` : '')
+}

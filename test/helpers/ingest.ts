@@ -1,0 +1,40 @@
+import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import { inject } from 'vitest'
+import { lambdaContext } from './lambda-context.ts'
+import { createDatabase } from './postgres.ts'
+import { startQueues } from './sqs.ts'
+
+type Handler = (event: SQSEvent) => Promise<SQSBatchResponse>
+
+/**
+ * A consumer (ingest or status) in this process, with a database, queues and, unless another is given, the shared Redis.
+ * Its module reads the environment when imported, so one test file has one consumer.
+ */
+export async function startConsumer(entry: 'ingest' | 'status', redisUrl = inject('redisUrl')) {
+  const database = await createDatabase()
+  const queues = await startQueues('telemetry', 'dead-letters', 'fan-out.fifo')
+  Object.assign(process.env, database.environment('iot_ingest'), queues.environment, {
+    REDIS_URL: redisUrl,
+    QUEUE_URL: queues.url('telemetry'),
+    DEAD_LETTER_QUEUE_URL: queues.url('dead-letters'),
+    FAN_OUT_QUEUE_URL: queues.url('fan-out.fifo'),
+    POWERTOOLS_SERVICE_NAME: entry,
+    POWERTOOLS_METRICS_NAMESPACE: 'IotTelemetry',
+    POWERTOOLS_LOG_LEVEL: 'ERROR',
+  })
+  const { handler } =
+    entry === 'ingest'
+      ? await import('../../lambdas/ingest/ingest.lambda.ts')
+      : await import('../../lambdas/status/status.lambda.ts')
+  const handle: Handler = (event) =>
+    (handler as (event: SQSEvent, context: typeof lambdaContext) => Promise<SQSBatchResponse>)(event, lambdaContext)
+  return {
+    database,
+    queues,
+    handle,
+    async stop() {
+      await database.close()
+      await queues.stop()
+    },
+  }
+}
