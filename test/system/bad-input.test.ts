@@ -1,0 +1,151 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  DeleteMessageCommand,
+  ReceiveMessageCommand,
+  SendMessageCommand,
+  SQSClient,
+  type Message,
+} from '@aws-sdk/client-sqs'
+import { connectAsync, type MqttClient } from 'mqtt'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest'
+import type { QueueEnvelope } from '../../schemas/queues.ts'
+import { enrolGateway, type TestGateway } from '../helpers/gateway-process.ts'
+
+const endpoints = inject('endpoints')
+const folder = mkdtempSync(join(tmpdir(), 'bad-input-'))
+const sqs = new SQSClient({
+  endpoint: endpoints.sqs.url,
+  region: endpoints.sqs.region,
+  credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+})
+const database = new pg.Client({ connectionString: endpoints.postgres.url })
+
+let gateway: TestGateway
+let mqtt: MqttClient
+/** Dead letters by topic. */
+const deadLetters = new Map<string, Message>()
+
+beforeAll(async () => {
+  gateway = await enrolGateway(endpoints, {
+    tenant: 'granix',
+    plant: 'planta-baradero',
+    folder,
+    devices: '  - { name: none, driver: modbus-tcp, host: 127.0.0.1, port: 1, unitId: 1 }',
+    machines: '  - { slug: none, device: none, intervalMs: 60000, tags: { a: { address: "coil:0" } } }',
+  })
+  const file = (name: string) => readFileSync(join(gateway.dataDir, name))
+  mqtt = await connectAsync(`mqtts://${endpoints.mqtt.host}:${endpoints.mqtt.port}`, {
+    clientId: gateway.thingName,
+    protocolVersion: 4,
+    ca: file('ca.pem'),
+    cert: file('certificate.pem'),
+    key: file('key.pem'),
+  })
+  await database.connect()
+})
+afterAll(async () => {
+  await mqtt.endAsync()
+  await database.end()
+  sqs.destroy()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const topicOf = (machine: string) => `factory/granix/ba/planta-baradero/${machine}/telemetry`
+const now = () => Date.now()
+const reading = () => ({ schemaVersion: 1, timestamp: now(), seq: 1, values: { a: 1 } })
+
+async function deadLetterOf(topic: string): Promise<Message> {
+  return vi.waitFor(async () => {
+    const { Messages = [] } = await sqs.send(
+      new ReceiveMessageCommand({
+        QueueUrl: endpoints.sqs.queues.telemetryDeadLetters,
+        MaxNumberOfMessages: 10,
+        MessageAttributeNames: ['All'],
+      }),
+    )
+    for (const message of Messages) {
+      deadLetters.set(message.MessageAttributes?.topic?.StringValue ?? '', message)
+      await sqs.send(
+        new DeleteMessageCommand({
+          QueueUrl: endpoints.sqs.queues.telemetryDeadLetters,
+          ReceiptHandle: message.ReceiptHandle,
+        }),
+      )
+    }
+    const found = deadLetters.get(topic)
+    if (!found) throw new Error(`no dead letter of ${topic} yet`)
+    return found
+  }, 15_000)
+}
+
+async function expectStored(machine: string) {
+  await vi.waitFor(async () => {
+    const { rowCount } = await database.query(
+      'select 1 from telemetry_events e join machines m on m.id = e.machine_id where m.slug = $1',
+      [machine],
+    )
+    expect(rowCount).toBe(1)
+  }, 10_000)
+}
+
+describe('what a gateway publishes wrongly ends in the DLQ with its code, untouched, and its neighbours are stored', () => {
+  it.each([
+    ['not-json', () => Buffer.from([0xff, 0x00, 0x7b]), 'invalid_json'],
+    ['not-v1', () => ({ ...reading(), schemaVersion: 2 }), 'unsupported_schema_version'],
+    ['nan', () => Buffer.from(`{"schemaVersion":1,"timestamp":${now()},"seq":1,"values":{"a":NaN}}`), 'invalid_json'],
+    [
+      'tags',
+      () => ({ ...reading(), values: Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`t${i}`, i])) }),
+      'invalid_payload',
+    ],
+    ['key', () => ({ ...reading(), values: { 'a b': 1 } }), 'invalid_payload'],
+    ['seq-negative', () => ({ ...reading(), seq: -1 }), 'invalid_payload'],
+    [
+      'seq-huge',
+      () => Buffer.from(`{"schemaVersion":1,"timestamp":${now()},"seq":9007199254740992,"values":{"a":1}}`),
+      'invalid_payload',
+    ],
+    ['in-1970', () => ({ ...reading(), timestamp: 1 }), 'timestamp_too_old'],
+    ['next-week', () => ({ ...reading(), timestamp: now() + 7 * 86_400_000 }), 'timestamp_in_future'],
+  ])('%s', async (machine, payload, code) => {
+    const made = payload()
+    const bytes = Buffer.isBuffer(made) ? made : Buffer.from(JSON.stringify(made))
+    await mqtt.publishAsync(topicOf(machine), bytes, { qos: 1 })
+    await mqtt.publishAsync(topicOf(`beside-${machine}`), JSON.stringify(reading()), { qos: 1 })
+
+    const letter = await deadLetterOf(topicOf(machine))
+    expect(letter.MessageAttributes?.errorCode?.StringValue).toBe(code)
+    expect(letter.MessageAttributes?.tenant?.StringValue).toBe('granix')
+    const envelope = JSON.parse(letter.Body!) as QueueEnvelope
+    expect(Buffer.from(envelope.payload, 'base64')).toEqual(bytes)
+    expect(envelope.clientId).toBe(gateway.thingName)
+    await expectStored(`beside-${machine}`)
+  })
+})
+
+describe('what can only come from elsewhere than the broker', () => {
+  const envelope = (topic: string): QueueEnvelope => ({
+    payload: Buffer.from(JSON.stringify(reading())).toString('base64'),
+    topic,
+    clientId: gateway.thingName,
+    receivedAt: now(),
+    traceId: 'test',
+  })
+
+  it.each([
+    ['factory/granix/ba/planta-baradero/a/b/telemetry', 'invalid_topic'],
+    ['factory/nobody/ba/planta-baradero/pump/telemetry', 'unknown_tenant'],
+    ['factory/granix/ba/no-plant/pump/telemetry', 'unknown_plant'],
+    ['factory/norpan/sf/planta-rosario/pump/telemetry', 'unknown_gateway'],
+    ['factory/granix/cb/planta-cordoba/pump/telemetry', 'client_topic_mismatch'],
+  ])('%s', async (topic, code) => {
+    const body = JSON.stringify(envelope(topic))
+    await sqs.send(new SendMessageCommand({ QueueUrl: endpoints.sqs.queues.telemetry, MessageBody: body }))
+    const letter = await deadLetterOf(topic)
+    expect(letter.MessageAttributes?.errorCode?.StringValue).toBe(code)
+    expect(letter.Body).toBe(body)
+  })
+})

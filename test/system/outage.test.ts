@@ -1,0 +1,88 @@
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { afterAll, expect, inject, it, vi } from 'vitest'
+import { enrolGateway } from '../helpers/gateway-process.ts'
+import { startPlc } from '../helpers/modbus-server.ts'
+import { startTcpProxy } from '../helpers/tcp-proxy.ts'
+
+const endpoints = inject('endpoints')
+const folder = mkdtempSync(join(tmpdir(), 'outage-'))
+const cleanup: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })]
+afterAll(async () => {
+  for (const undo of cleanup.reverse()) await undo()
+})
+
+it('kill -9 of the agent while the broker is away, then both return: each seq exactly once in Postgres', async () => {
+  const plc = await startPlc()
+  cleanup.push(() => plc.stop())
+  let cycle = 0
+  const counting = setInterval(() => plc.registers.set(1, (cycle += 1) % 65_536), 50)
+  cleanup.push(() => clearInterval(counting))
+
+  const gateway = await enrolGateway(endpoints, {
+    tenant: 'norpan',
+    plant: 'planta-rosario',
+    folder,
+    devices: `  - { name: plc-1, driver: modbus-tcp, host: 127.0.0.1, port: ${plc.port}, unitId: 1 }`,
+    machines: `  - slug: outage
+    device: plc-1
+    intervalMs: 100
+    tags: { count: { address: "holding:1", type: uint16 } }`,
+  })
+  const line = await startTcpProxy(endpoints.mqtt)
+  cleanup.push(() => line.stop())
+  connectThrough(gateway.dataDir, line.port)
+
+  const database = new pg.Client({ connectionString: endpoints.postgres.url })
+  await database.connect()
+  cleanup.push(() => database.end())
+  const stored = async () => {
+    const { rows } = await database.query<{ rows: string; distinct: string; first: string; last: string }>(
+      `select count(*)::text as rows, count(distinct e.seq)::text as distinct, min(e.seq)::text as first, max(e.seq)::text as last
+       from telemetry_events e join machines m on m.id = e.machine_id where m.slug = 'outage'`,
+    )
+    const row = rows[0]!
+    return { rows: Number(row.rows), distinct: Number(row.distinct), first: Number(row.first), last: Number(row.last) }
+  }
+
+  const first = gateway.start()
+  cleanup.push(() => first.kill('SIGKILL'))
+  await vi.waitFor(async () => expect((await stored()).rows).toBeGreaterThan(5), 20_000)
+
+  line.cut()
+  const whenCut = cycle
+  await vi.waitFor(() => expect(cycle - whenCut).toBeGreaterThan(60), 15_000)
+  first.kill('SIGKILL')
+  await once(first, 'exit')
+  const before = await stored()
+
+  const second = gateway.start()
+  cleanup.push(() => second.kill('SIGKILL'))
+  const whenBack = cycle
+  await vi.waitFor(() => expect(cycle - whenBack).toBeGreaterThan(40), 15_000)
+  line.mend()
+
+  await vi.waitFor(async () => expect((await stored()).last).toBeGreaterThan(before.last + 60), 60_000)
+  const exited = once(second, 'exit')
+  second.kill('SIGTERM')
+  await exited
+  await vi.waitFor(async () => {
+    const after = await stored()
+    expect(after.rows).toBe(after.distinct)
+    expect(after.rows).toBe(after.last - after.first + 1)
+  }, 20_000)
+}, 180_000)
+
+/** Sends the agent's MQTT connection through the line that can be cut: its identity file names the endpoint. */
+function connectThrough(dataDir: string, port: number): void {
+  const file = readdirSync(dataDir, { recursive: true, encoding: 'utf8' }).find((name) =>
+    name.endsWith('identity.json'),
+  )
+  if (!file) throw new Error(`no identity.json under the agent's data folder after enrolment`)
+  const path = join(dataDir, file)
+  const identity = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>
+  writeFileSync(path, JSON.stringify({ ...identity, endpoint: `127.0.0.1:${port}` }))
+}
