@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest'
+import { resources, synthesize, type Templates } from './templates.ts'
+
+/** What CloudFormation or a service would refuse, and no type catches. */
+describe.each(['dev', 'prod'])('stacks of %s', (stage) => {
+  const templates = synthesize({ stage })
+
+  it('are six, for any account and region', () => {
+    expect(Object.keys(templates).toSorted()).toEqual(['Api', 'Data', 'Ingest', 'Live', 'Network', 'Web'])
+    expect(JSON.stringify(templates)).not.toMatch(/\b(us|eu|sa|ap)-(north|south|east|west|central)\w*-\d\b/)
+  })
+
+  it('export every value that another one imports', () => {
+    const text = JSON.stringify(templates)
+    const imported = new Set([...text.matchAll(/"Fn::ImportValue":"([^"]+)"/g)].map(([, name]) => name))
+    const exported = new Set([...text.matchAll(/"Export":\{"Name":"([^"]+)"/g)].map(([, name]) => name))
+    expect(imported.size).toBeGreaterThan(10)
+    expect([...imported].filter((name) => !exported.has(name))).toEqual([])
+  })
+
+  it('stay within the limits of CloudFormation', () => {
+    for (const [stack, template] of Object.entries(templates)) {
+      expect(Object.keys(template.Resources).length, stack).toBeLessThan(400)
+      expect(Object.keys(template.Outputs ?? {}).length, stack).toBeLessThan(200)
+      expect(JSON.stringify(template).length, stack).toBeLessThan(500_000)
+    }
+  })
+
+  it('say where things are', () => {
+    expect(ownOutputs(templates)).toEqual([
+      'Api/AdminFunctionName',
+      'Api/ApiUrl',
+      'Api/FirebaseServiceAccountSecret',
+      'Ingest/FanOutDeadLettersUrl',
+      'Ingest/FanOutQueueUrl',
+      'Ingest/RuleErrorsUrl',
+      'Ingest/StatusDeadLettersUrl',
+      'Ingest/StatusQueueUrl',
+      'Ingest/TelemetryDeadLettersUrl',
+      'Ingest/TelemetryQueueUrl',
+      'Live/RealtimeUrl',
+      'Web/WebUrl',
+    ])
+  })
+})
+
+it('can stand beside another stage in one account: no fixed name is the same', () => {
+  const fixedNames = (stage: string) => {
+    const templates = synthesize({ stage })
+    const named: [string, string][] = [
+      ['AWS::IoT::TopicRule', 'RuleName'],
+      ['AWS::CloudWatch::Alarm', 'AlarmName'],
+      ['AWS::Logs::LogGroup', 'LogGroupName'],
+      ['AWS::CloudFront::Function', 'Name'],
+      ['AWS::CloudFront::ResponseHeadersPolicy', 'ResponseHeadersPolicyConfig'],
+      ['AWS::CloudFront::OriginAccessControl', 'OriginAccessControlConfig'],
+    ]
+    return named.flatMap(([type, key]) =>
+      resources(templates, type)
+        .filter(({ properties }) => key in properties)
+        .map(({ properties }) => JSON.stringify(properties[key])),
+    )
+  }
+  const dev = fixedNames('dev')
+  const prod = new Set(fixedNames('prod'))
+  expect(dev.length).toBeGreaterThan(10)
+  expect(dev.filter((name) => prod.has(name))).toEqual([])
+})
+
+it('an unknown stage is an error that names the stages', () => {
+  expect(() => synthesize({ stage: 'staging' })).toThrow('stage=staging is not one of dev, prod')
+})
+
+function ownOutputs(templates: Templates): string[] {
+  return Object.entries(templates)
+    .flatMap(([stack, { Outputs = {} }]) => Object.keys(Outputs).map((name) => `${stack}/${name}`))
+    .filter((name) => !name.includes('/ExportsOutput'))
+    .toSorted()
+}

@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest'
+import { houseFunctions, resources, synthesize } from './templates.ts'
+
+const COMMON = [
+  'NODE_OPTIONS',
+  'POWERTOOLS_LOG_LEVEL',
+  'POWERTOOLS_METRICS_NAMESPACE',
+  'POWERTOOLS_SERVICE_NAME',
+  'STAGE',
+]
+const POSTGRES = ['PGDATABASE', 'PGHOST', 'PGPORT', 'PGUSER']
+const REDIS = ['REDIS_SECRET_ARN', 'REDIS_URL']
+const QUEUES = ['DEAD_LETTER_QUEUE_URL', 'FAN_OUT_QUEUE_URL', 'QUEUE_URL']
+const POSTING = ['AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI']
+
+/** What each function finds in its environment; its own schema in lambdas/ asks for the same. */
+const ENVIRONMENT: Record<string, string[]> = {
+  Migrate: ['DATABASE_SECRET_ARN', 'HOT_RETENTION_DAYS'],
+  Partitions: ['DATABASE_SECRET_ARN', 'HOT_RETENTION_DAYS'],
+  Ingest: [...POSTGRES, ...REDIS, ...QUEUES, 'HOT_RETENTION_DAYS'],
+  Status: [...POSTGRES, ...REDIS, ...QUEUES],
+  FanOut: [...REDIS, ...POSTING, 'DEAD_LETTER_QUEUE_URL', 'QUEUE_URL'],
+  LiveSocket: [...POSTGRES, ...REDIS, ...POSTING],
+  Api: [...POSTGRES, ...REDIS, 'API_URL', 'FIREBASE_PROJECT_ID', 'REALTIME_URL'],
+  Authorizer: ['FIREBASE_PROJECT_ID'],
+  Admin: [...POSTGRES, 'FIREBASE_PROJECT_ID', 'FIREBASE_SECRET_ARN'],
+}
+
+describe('functions', () => {
+  const templates = synthesize()
+  const functions = houseFunctions(templates)
+
+  it('are the ones of the design', () => {
+    expect(Object.keys(functions).toSorted()).toEqual(Object.keys(ENVIRONMENT).toSorted())
+  })
+
+  it.each(Object.entries(ENVIRONMENT))('%s has the environment that it reads', (name, variables) => {
+    const environment = functions[name]?.properties.Environment?.Variables ?? {}
+    expect(Object.keys(environment).toSorted()).toEqual([...COMMON, ...variables].toSorted())
+    // Lambda takes 4 KB; references become longer than they are here, never by half.
+    expect(JSON.stringify(environment).length).toBeLessThan(2600)
+  })
+
+  it('run one bundle each on Node 24 and arm64', () => {
+    for (const [name, { properties }] of Object.entries(functions)) {
+      expect(properties, name).toMatchObject({
+        Handler: 'index.handler',
+        Runtime: 'nodejs24.x',
+        Architectures: ['arm64'],
+      })
+    }
+  })
+
+  it('stand in the VPC, except the authorizer, which needs nothing there', () => {
+    const outside = Object.entries(functions).filter(([, { properties }]) => properties.VpcConfig === undefined)
+    expect(outside.map(([name]) => name)).toEqual(['Authorizer'])
+  })
+
+  it('answer before API Gateway gives up after 30 s', () => {
+    for (const name of ['Api', 'Authorizer', 'LiveSocket'])
+      expect(functions[name]?.properties.Timeout, name).toBeLessThan(30)
+  })
+
+  it('migrate at each deployment, and make partitions every six hours', () => {
+    expect(resources(templates, 'Custom::Trigger').map(({ properties }) => properties)).toEqual([
+      expect.objectContaining({ InvocationType: 'RequestResponse', ExecuteOnHandlerChange: true }),
+    ])
+    expect(resources(templates, 'AWS::Events::Rule').map(({ properties }) => properties['ScheduleExpression'])).toEqual(
+      ['rate(6 hours)'],
+    )
+  })
+})
+
+describe('routes', () => {
+  const templates = synthesize()
+  interface RouteProperties {
+    RouteKey: string
+    AuthorizationType: string
+  }
+  const routes = resources<RouteProperties>(templates, 'AWS::ApiGatewayV2::Route').map(({ stack, properties }) => [
+    stack,
+    properties.RouteKey,
+    properties.AuthorizationType,
+  ])
+
+  it('ask for a user, except the three that cannot', () => {
+    expect(routes.toSorted()).toEqual([
+      ['Api', 'ANY /v1/{proxy+}', 'CUSTOM'],
+      ['Api', 'GET /v1/health', 'NONE'],
+      ['Api', 'GET /v1/openapi.json', 'NONE'],
+      ['Api', 'POST /v1/enrolments', 'NONE'],
+      ['Live', '$connect', 'NONE'],
+      ['Live', '$default', 'NONE'],
+      ['Live', '$disconnect', 'NONE'],
+    ])
+  })
+
+  it('verify the token of a request at most once a minute', () => {
+    expect(resources(templates, 'AWS::ApiGatewayV2::Authorizer').map(({ properties }) => properties)).toEqual([
+      expect.objectContaining({
+        AuthorizerPayloadFormatVersion: '2.0',
+        AuthorizerResultTtlInSeconds: 60,
+        EnableSimpleResponses: true,
+        IdentitySource: ['$request.header.Authorization'],
+      }),
+    ])
+  })
+
+  it('log neither the ticket of a socket nor a token', () => {
+    const stages = resources<{ AccessLogSettings?: { Format: string } }>(templates, 'AWS::ApiGatewayV2::Stage')
+    for (const { stack, properties } of stages) {
+      if (stack === 'Live') expect(properties.AccessLogSettings).toBeUndefined()
+      else expect(properties.AccessLogSettings?.Format).not.toMatch(/header|query|authorizer\.(?!error)/i)
+    }
+  })
+})

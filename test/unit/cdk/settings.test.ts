@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest'
+import { settingsFrom } from '../../../cdk/settings.ts'
+
+const settings = (context: Record<string, unknown>) => settingsFrom((key) => context[key])
+
+describe('settings', () => {
+  it('are those of dev and profile live when nothing is said', () => {
+    expect(settings({})).toMatchObject({
+      stage: 'dev',
+      natGateways: 1,
+      hotRetentionDays: 30,
+      ingest: { batchSize: 10 },
+    })
+    expect(settings({}).ingest).not.toHaveProperty('windowSec')
+  })
+
+  it('take the profile bulk and the Firebase project of the command line', () => {
+    const { ingest, firebase } = settings({ ingestProfile: 'bulk', firebaseProjectId: 'acme', firebaseApiKey: 'key' })
+    expect(ingest).toEqual({ batchSize: 1000, windowSec: 1 })
+    expect(firebase).toEqual({ projectId: 'acme', apiKey: 'key', authDomain: 'acme.firebaseapp.com' })
+  })
+
+  it.each([
+    [{ stage: 'production' }, /stage=production is not one of dev, prod/],
+    [{ stage: 'toString' }, /stage=toString is not one of dev, prod/],
+    [{ ingestProfile: 'fast' }, /ingestProfile=fast is not one of live, bulk/],
+    [{ firebaseProjectId: '' }, /firebaseProjectId must be a text/],
+  ])('refuse %o and say what is allowed', (context, message) => {
+    expect(() => settings(context)).toThrow(message)
+  })
+})
