@@ -166,3 +166,10 @@ export const AdminCommand = v.variant('command', [
   }),
 ])
 export type AdminCommand = v.InferOutput<typeof AdminCommand>
+
+/** `refused` says in `message` what is in the way; the others name the id of what is there now. */
+export const AdminAnswer = v.variant('status', [
+  v.object({ status: v.picklist(['created', 'exists']), id: Uuid, message: v.string() }),
+  v.object({ status: v.literal('refused'), message: v.string() }),
+])
+export type AdminAnswer = v.InferOutput<typeof AdminAnswer>

@@ -1,0 +1,74 @@
+import { parseArgs } from 'node:util'
+import * as v from 'valibot'
+import { AdminCommand } from '../../schemas/api.ts'
+
+export const USAGE = `Usage: npm run admin -- <command> [--function NAME | --local]
+
+  tenant create <tenant> --name NAME
+  plant create <tenant> <province> <plant> --name NAME --time-zone ZONE
+  user create <tenant> <email> --role viewer|plant_operator|manager|admin --plants all|PLANT,… [--password PASSWORD]
+
+  --function NAME  admin function to invoke, with your AWS credentials (default: iot-telemetry-dev-admin)
+  --local          the system that npm start runs in this folder`
+
+const DEFAULT_FUNCTION = 'iot-telemetry-dev-admin'
+
+/** Positional arguments of each command, by the names that AdminCommand has for them. */
+const POSITIONALS: Record<AdminCommand['command'], string[]> = {
+  'tenant create': ['slug'],
+  'plant create': ['tenant', 'province', 'slug'],
+  'user create': ['tenant', 'email'],
+}
+
+export interface Invocation {
+  command: AdminCommand
+  functionName: string
+  local: boolean
+}
+
+/** Wrong use of the command line: the message is what to change. */
+export class WrongUse extends Error {}
+
+/** Throws WrongUse. */
+export function parseArguments(argv: string[]): Invocation {
+  const { values, positionals } = readArguments(argv)
+  const name = positionals.slice(0, 2).join(' ')
+  const names = Object.entries(POSITIONALS).find(([command]) => command === name)?.[1]
+  if (names === undefined) throw new WrongUse(USAGE)
+  const given = positionals.slice(2)
+  if (given.length !== names.length) throw new WrongUse(`${name} takes ${names.map((one) => `<${one}>`).join(' ')}`)
+
+  const { local, function: functionName, 'time-zone': timeZone, plants, ...rest } = values
+  const input = {
+    command: name,
+    ...Object.fromEntries(names.map((one, index) => [one, given[index]])),
+    ...rest,
+    ...(timeZone !== undefined && { timeZone }),
+    ...(plants !== undefined && { plants: plants === 'all' ? plants : plants.split(',') }),
+  }
+  const command = v.safeParse(AdminCommand, input)
+  if (!command.success) {
+    throw new WrongUse(command.issues.map((issue) => `${v.getDotPath(issue) ?? name}: ${issue.message}`).join('; '))
+  }
+  return { command: command.output, functionName, local }
+}
+
+function readArguments(argv: string[]) {
+  try {
+    return parseArgs({
+      args: argv,
+      allowPositionals: true,
+      options: {
+        name: { type: 'string' },
+        'time-zone': { type: 'string' },
+        role: { type: 'string' },
+        plants: { type: 'string' },
+        password: { type: 'string' },
+        function: { type: 'string', default: DEFAULT_FUNCTION },
+        local: { type: 'boolean', default: false },
+      },
+    })
+  } catch (error) {
+    throw new WrongUse(error instanceof Error ? error.message : String(error))
+  }
+}
