@@ -17,7 +17,7 @@ export interface CertificateAuthority {
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const YEARS = 10
 const { subtle } = webcrypto
-x509.cryptoProvider.set(webcrypto as Crypto)
+x509.cryptoProvider.set(webcrypto)
 
 /** The CA of `folder`, made at the first start: gateways enrolled earlier must trust it still. */
 export async function openCertificateAuthority(folder: string): Promise<CertificateAuthority> {

@@ -1,0 +1,44 @@
+/** The one list of what a function's environment has here and not in AWS. Everything else is the template's. */
+
+export interface LocalAddresses {
+  aws: string
+  sqsAndS3: string
+  redisUrl: string
+  rolePassword: string
+  iotCaPem: string
+  firebaseAuthHost: string
+}
+
+/** Every function. */
+const EVERYWHERE = (local: LocalAddresses): Record<string, string> => ({
+  // Any keys do: nothing here checks a signature. They keep the SDK from looking for real ones.
+  AWS_ACCESS_KEY_ID: 'local',
+  AWS_SECRET_ACCESS_KEY: 'local',
+  AWS_EC2_METADATA_DISABLED: 'true',
+  AWS_ENDPOINT_URL_IOT: local.aws,
+  AWS_ENDPOINT_URL_IOT_DATA_PLANE: local.aws,
+  AWS_ENDPOINT_URL_LAMBDA: local.aws,
+  AWS_ENDPOINT_URL_SECRETS_MANAGER: local.aws,
+  AWS_ENDPOINT_URL_SQS: local.sqsAndS3,
+  AWS_ENDPOINT_URL_S3: local.sqsAndS3,
+  /** The broker's certificate is signed by the local CA instead of Amazon's. */
+  IOT_CA_PEM: local.iotCaPem,
+  FIREBASE_AUTH_EMULATOR_HOST: local.firebaseAuthHost,
+})
+
+/** In place of what the template sets, where it sets it. `undefined` takes a variable away. */
+const INSTEAD = (local: LocalAddresses): Record<string, Record<string, string | undefined>> => ({
+  // A password instead of an IAM token, and no TLS.
+  PGUSER: { PGPASSWORD: local.rolePassword },
+  DATABASE_SECRET_ARN: { LOCAL_ROLE_PASSWORD: local.rolePassword },
+  // No TLS and no AUTH.
+  REDIS_URL: { REDIS_URL: local.redisUrl, REDIS_SECRET_ARN: undefined },
+})
+
+export function withOverrides(template: Record<string, string>, local: LocalAddresses): Record<string, string> {
+  const instead = Object.entries(INSTEAD(local))
+    .filter(([name]) => name in template)
+    .map(([, values]) => values)
+  const merged: Record<string, string | undefined> = Object.assign({ ...template }, EVERYWHERE(local), ...instead)
+  return Object.fromEntries(Object.entries(merged).filter((entry): entry is [string, string] => entry[1] !== undefined))
+}
