@@ -1,0 +1,97 @@
+import * as v from 'valibot'
+import { Problem } from '../../../schemas/api.ts'
+import { SessionEnded } from '../auth/auth-session.ts'
+import { ApiError } from './api-error.ts'
+
+export interface ApiClientOptions {
+  /** Prefix of every path; empty when the API answers on the page's own origin. */
+  apiUrl: string
+  /** As in AuthSession. */
+  idToken(fresh: boolean): Promise<string>
+  /** There is no token, or the API does not accept it, not even a fresh one. */
+  onSessionEnd(): void
+  /** Date header of an answer, epoch ms. */
+  onServerTime(at: number): void
+  fetch?: typeof fetch
+}
+
+export interface ApiClient {
+  get<T extends v.GenericSchema>(schema: T, path: string): Promise<v.InferOutput<T>>
+  post<T extends v.GenericSchema>(schema: T, path: string, body?: unknown): Promise<v.InferOutput<T>>
+}
+
+const ANSWER_WITHIN_MS = 15_000
+
+export function createApiClient(options: ApiClientOptions): ApiClient {
+  const fetchAnswer = options.fetch ?? fetch
+
+  async function send(method: string, path: string, body: unknown, freshToken: boolean): Promise<Response> {
+    const headers: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
+    try {
+      headers['authorization'] = `Bearer ${await options.idToken(freshToken)}`
+      return await fetchAnswer(`${options.apiUrl}${path}`, {
+        method,
+        headers,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+      })
+    } catch (cause) {
+      if (cause instanceof SessionEnded) throw endSession(`${method} ${path}: ${cause.message}`)
+      throw new ApiError('network', `${method} ${path} got no answer`, { cause })
+    }
+  }
+
+  function endSession(why: string, answer: { status?: number; requestId?: string | null } = {}): ApiError {
+    options.onSessionEnd()
+    return new ApiError('session', why, answer)
+  }
+
+  async function call<T extends v.GenericSchema>(schema: T, method: string, path: string, body?: unknown) {
+    let answer = await readAnswer(await send(method, path, body, false))
+    if (tokenRefused(answer)) answer = await readAnswer(await send(method, path, body, true))
+    if (answer.serverTime !== undefined) options.onServerTime(answer.serverTime)
+    const { status, requestId, problem } = answer
+    if (tokenRefused(answer)) {
+      throw endSession(`${method} ${path}: the token is refused`, { status, requestId })
+    }
+    if (problem) throw new ApiError('problem', problem.detail, { status, problem })
+    const parsed = v.safeParse(schema, answer.body)
+    if (!answer.ok || !parsed.success) {
+      throw new ApiError('unexpected', `${method} ${path} answered ${status}`, { status, requestId })
+    }
+    return parsed.output
+  }
+
+  return {
+    get: (schema, path) => call(schema, 'GET', path),
+    post: (schema, path, body) => call(schema, 'POST', path, body),
+  }
+}
+
+interface Answer {
+  ok: boolean
+  status: number
+  body: unknown
+  problem: Problem | undefined
+  requestId: string | null
+  serverTime: number | undefined
+}
+
+async function readAnswer(response: Response): Promise<Answer> {
+  const body: unknown = await response.json().catch(() => undefined)
+  const parsed = response.ok ? undefined : v.safeParse(Problem, body)
+  const serverTime = Date.parse(response.headers.get('date') ?? '')
+  return {
+    ok: response.ok,
+    status: response.status,
+    body,
+    problem: parsed?.success ? parsed.output : undefined,
+    requestId: response.headers.get('apigw-requestid') ?? response.headers.get('x-request-id'),
+    serverTime: Number.isNaN(serverTime) ? undefined : serverTime,
+  }
+}
+
+/** API Gateway and its authorizer refuse a token without a problem body; the API itself says why it refuses a person. */
+function tokenRefused({ status, problem }: Answer): boolean {
+  return status === 401 || (status === 403 && !problem)
+}

@@ -1,0 +1,50 @@
+import { initializeApp } from 'firebase/app'
+import {
+  browserLocalPersistence,
+  connectAuthEmulator,
+  indexedDBLocalPersistence,
+  initializeAuth,
+  onAuthStateChanged,
+  sendPasswordResetEmail,
+  signInWithEmailAndPassword,
+  signOut,
+} from 'firebase/auth'
+import { ref } from 'vue'
+import type { WebConfig } from '../../../schemas/api.ts'
+import { SessionEnded, type AuthSession } from './auth-session.ts'
+import { signInErrorOf } from './sign-in-errors.ts'
+
+export function createFirebaseSession(config: WebConfig['firebase'], language: () => string): AuthSession {
+  const { emulatorUrl, ...firebase } = config
+  // Not getAuth(), which brings the pop-up flows of other providers with it.
+  const auth = initializeAuth(initializeApp(firebase), {
+    persistence: [indexedDBLocalPersistence, browserLocalPersistence],
+  })
+  if (emulatorUrl !== undefined) connectAuthEmulator(auth, emulatorUrl, { disableWarnings: true })
+
+  const email = ref<string | null>(null)
+  onAuthStateChanged(auth, (user) => (email.value = user?.email ?? null))
+
+  return {
+    email,
+    ready: auth.authStateReady(),
+    async signIn(address, password) {
+      const { user } = await signInWithEmailAndPassword(auth, address, password)
+      email.value = user.email
+    },
+    async sendPasswordReset(address) {
+      auth.languageCode = language()
+      await sendPasswordResetEmail(auth, address)
+    },
+    signOut: () => signOut(auth),
+    async idToken(fresh) {
+      if (!auth.currentUser) throw new SessionEnded('nobody is signed in')
+      try {
+        return await auth.currentUser.getIdToken(fresh)
+      } catch (cause) {
+        const { name, code } = signInErrorOf(cause)
+        throw name === 'network' ? cause : new SessionEnded(code, { cause })
+      }
+    },
+  }
+}

@@ -1,0 +1,48 @@
+import type { useI18n } from 'vue-i18n'
+import type { Gateway } from '../../../schemas/api.ts'
+import type { LiveGateway } from '../../../schemas/live.ts'
+
+type Translate = ReturnType<typeof useI18n>['t']
+
+/** What a gateway tells about one of its parts, and whether somebody should look at it. */
+export interface Remark {
+  readonly text: string
+  readonly abnormal: boolean
+}
+
+/** A gateway's clock that is wrong by less than this is nobody's concern. */
+const CLOCK_TOLERATED_MS = 5_000
+
+/** Why it is not connected, as it or the broker said; or what its onboarding waits for. */
+export function describeReason(
+  gateway: LiveGateway & Partial<Pick<Gateway, 'lifecycle'>>,
+  t: Translate,
+  known: (key: string) => boolean,
+): string | undefined {
+  if (gateway.lifecycle !== undefined && gateway.lifecycle !== 'active') {
+    return t(`gateways.lifecycle.${gateway.lifecycle}`)
+  }
+  if (gateway.connection !== 'offline' || gateway.reason === null) return undefined
+  const key = `gateways.reasons.${gateway.reason}`
+  return known(key) ? t(key) : gateway.reason
+}
+
+export function describeBuffer(gateway: LiveGateway, t: Translate, number: (value: number) => string): Remark {
+  if (!gateway.health) return { text: t('gateways.unknown'), abnormal: false }
+  const { mode, queuedMessages } = gateway.health.buffer
+  const n = number(queuedMessages)
+  if (mode === 'live') return { text: t('gateways.buffers.live'), abnormal: false }
+  if (mode === 'draining' || mode === 'storing') return { text: t(`gateways.buffers.${mode}`, { n }), abnormal: true }
+  return { text: t('gateways.buffers.other', { mode, n }), abnormal: false }
+}
+
+export function describeLink(word: string | undefined, t: Translate): Remark {
+  if (word === undefined) return { text: t('gateways.unknown'), abnormal: false }
+  if (word === 'up' || word === 'down') return { text: t(`gateways.links.${word}`), abnormal: word === 'down' }
+  return { text: word, abnormal: false }
+}
+
+export function describeClock(skewMs: number | null, t: Translate, span: (ms: number) => string): string | undefined {
+  if (skewMs === null || Math.abs(skewMs) < CLOCK_TOLERATED_MS) return undefined
+  return t(skewMs > 0 ? 'gateways.clockBehind' : 'gateways.clockAhead', { span: span(Math.abs(skewMs)) })
+}

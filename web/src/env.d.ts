@@ -1,0 +1,8 @@
+/// <reference types="vite/client" />
+
+// For the linter; vue-tsc reads the components themselves.
+declare module '*.vue' {
+  import type { DefineComponent } from 'vue'
+  const component: DefineComponent
+  export default component
+}

@@ -1,0 +1,30 @@
+import { computed } from 'vue'
+import { useI18n } from 'vue-i18n'
+import { ageOf } from '../display/ages.ts'
+import { formatNumber } from '../display/numbers.ts'
+import { formatDateTime, formatTime, timeZoneName } from '../display/times.ts'
+import { i18n } from './i18n.ts'
+import { formatLocale } from './languages.ts'
+
+/** Numbers, ages and times in the reader's language. */
+export function useWords() {
+  const { t } = useI18n()
+  const numbersLocale = computed(() => formatLocale(i18n.global.locale.value, navigator.languages))
+
+  return {
+    number: (value: number, decimals?: number) => formatNumber(value, numbersLocale.value, decimals),
+    dateTime: (at: number, timeZone?: string) => formatDateTime(at, numbersLocale.value, timeZone),
+    time: (at: number, timeZone?: string) => formatTime(at, numbersLocale.value, timeZone),
+    zone: (timeZone: string, at: number) => timeZoneName(timeZone, numbersLocale.value, at),
+    /** "4 min ago". */
+    age: (ms: number) => {
+      const { unit, count } = ageOf(ms)
+      return unit === 'now' ? t('age.now') : t(`age.${unit}`, { n: count })
+    },
+    /** "4 min". */
+    span: (ms: number) => {
+      const { unit, count } = ageOf(ms)
+      return unit === 'now' ? t('span.s', { n: Math.max(0, Math.floor(ms / 1000)) }) : t(`span.${unit}`, { n: count })
+    },
+  }
+}

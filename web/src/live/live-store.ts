@@ -1,0 +1,93 @@
+import { defineStore } from 'pinia'
+import { computed, ref, shallowReactive } from 'vue'
+import type { LiveGateway, LiveMachine, LiveServerMessage } from '../../../schemas/live.ts'
+import type { LiveSocket, LiveState } from './live-socket.ts'
+import { createPlantFrames } from './plant-frames.ts'
+import { applyChanges, applyWhole, createPlantPicture, type PlantPicture } from './plant-picture.ts'
+
+type Subscriber = Pick<LiveSocket, 'subscribe' | 'unsubscribe' | 'resubscribe'>
+
+interface WatchedPlant {
+  readonly picture: PlantPicture
+  readonly frames: ReturnType<typeof createPlantFrames>
+  /** False from a subscribe until its snapshot. */
+  readonly caughtUp: { value: boolean }
+}
+
+/** The live pictures of the plants being looked at. It knows no WebSocket: start-live.ts brings the two together. */
+export const useLiveStore = defineStore('live', () => {
+  const socketState = ref<LiveState>('connecting')
+  /** When the picture was last known to be right; null until then. */
+  const lastDataAt = ref<number | null>(null)
+  const watched = shallowReactive(new Map<string, WatchedPlant>())
+  let subscriber: Subscriber | undefined
+
+  /** Live only when what is on the screen is: an open connection without its snapshot is still coming. */
+  const state = computed<LiveState>(() => {
+    if (socketState.value !== 'live') return socketState.value
+    const behind = [...watched.values()].filter((plant) => !plant.caughtUp.value && !plant.picture.refused.value)
+    if (behind.length === 0) return 'live'
+    return behind.some((plant) => plant.picture.whole.value) ? 'reconnecting' : 'connecting'
+  })
+
+  function attach(to: Subscriber | undefined): void {
+    subscriber = to
+    for (const plantId of watched.keys()) subscriber?.subscribe(plantId)
+  }
+
+  function watchPlant(plantId: string): PlantPicture {
+    const picture = createPlantPicture()
+    const caughtUp = ref(false)
+    const frames = createPlantFrames({
+      snapshot: (parts) => {
+        applyWhole(
+          picture,
+          parts.flatMap((part) => part.machines),
+          parts.flatMap((part) => part.gateways),
+        )
+        caughtUp.value = true
+      },
+      delta: (frame) => applyChanges(picture, frame.machines, frame.gateways),
+      gap: () => subscriber?.resubscribe(plantId),
+    })
+    watched.set(plantId, { picture, frames, caughtUp })
+    subscriber?.subscribe(plantId)
+    return picture
+  }
+
+  function unwatchPlant(plantId: string): void {
+    watched.delete(plantId)
+    subscriber?.unsubscribe(plantId)
+  }
+
+  function subscribed(plantId: string): void {
+    const plant = watched.get(plantId)
+    plant?.frames.subscribed()
+  }
+
+  function receive(message: LiveServerMessage, at: number): void {
+    lastDataAt.value = at
+    if (message.type === 'snapshot' || message.type === 'delta') watched.get(message.plant)?.frames.receive(message)
+    if (message.type === 'error' && message.code === 'not_found' && message.plant !== undefined) refuse(message.plant)
+  }
+
+  function refuse(plantId: string): void {
+    const plant = watched.get(plantId)
+    if (plant) plant.picture.refused.value = true
+  }
+
+  /** The picture as the HTTP API gives it, for as long as the live connection does not. */
+  function receivePicture(plantId: string, machines: LiveMachine[], gateways: LiveGateway[], at: number): void {
+    const plant = watched.get(plantId)
+    if (!plant) return
+    applyWhole(plant.picture, machines, gateways)
+    lastDataAt.value = at
+  }
+
+  function setSocketState(next: LiveState): void {
+    socketState.value = next
+    if (next !== 'live') for (const plant of watched.values()) plant.caughtUp.value = false
+  }
+
+  return { state, lastDataAt, attach, watchPlant, unwatchPlant, subscribed, receive, receivePicture, setSocketState }
+})

@@ -1,0 +1,61 @@
+import type { LiveMachine, MachineState } from '../../../schemas/live.ts'
+import type { Quality, Scalar } from '../../../schemas/telemetry.ts'
+import { UNKNOWN_CADENCE, withReading, type Cadence } from './cadence.ts'
+import { decimalsFor } from '../display/numbers.ts'
+import { withPoint, type TrendPoint } from './trend.ts'
+
+/** The last value of one tag, and what was learnt about the tag while the page was open. */
+export interface TagView {
+  readonly name: string
+  readonly value: Scalar
+  readonly quality: 'good' | Quality
+  /** Epoch ms of the reading that brought this value, by the gateway's clock. */
+  readonly timestamp: number
+  readonly cadence: Cadence
+  readonly trend: readonly TrendPoint[]
+  /** Decimals to show; undefined until a number with a fraction was seen. Never changes after. */
+  readonly decimals: number | undefined
+}
+
+export interface MachineView extends LiveMachine {
+  /** By tag name. A reading need not have every tag (their intervals differ), so this keeps the last value of each. */
+  readonly tags: ReadonlyMap<string, TagView>
+  readonly cadence: Cadence
+}
+
+/**
+ * The machine as shown, after `incoming` was heard. The newest reading by (timestamp, seq) wins: an older one, late or
+ * repeated, changes nothing.
+ */
+export function mergeMachine(shown: MachineView | undefined, incoming: LiveMachine): MachineView {
+  if (!shown) return { ...incoming, tags: withState(new Map(), incoming.state), cadence: UNKNOWN_CADENCE }
+  const order = compareStates(shown.state, incoming.state)
+  if (order > 0) return shown
+  if (order === 0) return { ...incoming, tags: shown.tags, cadence: shown.cadence }
+  const gapMs = shown.state && incoming.state ? incoming.state.timestamp - shown.state.timestamp : 0
+  return { ...incoming, tags: withState(shown.tags, incoming.state), cadence: withReading(shown.cadence, gapMs) }
+}
+
+function compareStates(a: MachineState | null, b: MachineState | null): number {
+  if (!a || !b) return Number(a !== null) - Number(b !== null)
+  return a.timestamp - b.timestamp || a.seq - b.seq
+}
+
+function withState(tags: ReadonlyMap<string, TagView>, state: MachineState | null): ReadonlyMap<string, TagView> {
+  if (!state) return tags
+  const next = new Map(tags)
+  for (const [name, value] of Object.entries(state.values)) {
+    const before = tags.get(name)
+    const isNumber = typeof value === 'number'
+    next.set(name, {
+      name,
+      value,
+      quality: state.quality?.[name] ?? (value === null ? 'bad' : 'good'),
+      timestamp: state.timestamp,
+      cadence: before ? withReading(before.cadence, state.timestamp - before.timestamp) : UNKNOWN_CADENCE,
+      trend: isNumber ? withPoint(before?.trend ?? [], state.timestamp, value) : (before?.trend ?? []),
+      decimals: before?.decimals ?? (isNumber ? decimalsFor(value) : undefined),
+    })
+  }
+  return next
+}

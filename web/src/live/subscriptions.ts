@@ -1,0 +1,79 @@
+import type { LiveClientMessage, LiveServerMessage } from '../../../schemas/live.ts'
+
+export interface SubscriptionEvents {
+  send(message: LiveClientMessage): void
+  onSubscribed(plantId: string): void
+  /** No snapshot came: the connection is not worth keeping. */
+  onUnanswered(): void
+}
+
+const ANSWER_WITHIN_MS = 10_000
+/** Also when frames are lost one after another, or the server fails: no more than one subscribe a second and plant. */
+const AGAIN_AFTER_MS = 1_000
+
+type Timer = ReturnType<typeof setTimeout>
+
+/** Which plants the page wants, and which of them wait for their snapshot on the connection of now. */
+export function createSubscriptions(events: SubscriptionEvents) {
+  const wanted = new Set<string>()
+  const unanswered = new Map<string, Timer>()
+  const planned = new Map<string, Timer>()
+
+  function subscribe(plantId: string): void {
+    stop(planned, plantId)
+    stop(unanswered, plantId)
+    unanswered.set(
+      plantId,
+      setTimeout(() => events.onUnanswered(), ANSWER_WITHIN_MS),
+    )
+    events.onSubscribed(plantId)
+    events.send({ type: 'subscribe', plant: plantId })
+  }
+
+  function again(plantId: string): void {
+    if (!wanted.has(plantId) || planned.has(plantId)) return
+    planned.set(
+      plantId,
+      setTimeout(() => subscribe(plantId), AGAIN_AFTER_MS),
+    )
+  }
+
+  let connected = false
+  return {
+    again,
+    add(plantId: string): void {
+      wanted.add(plantId)
+      if (connected) subscribe(plantId)
+    },
+    remove(plantId: string): void {
+      wanted.delete(plantId)
+      stop(planned, plantId)
+      stop(unanswered, plantId)
+      if (connected) events.send({ type: 'unsubscribe', plant: plantId })
+    },
+    /** On a connection that has just opened. */
+    subscribeAll(): void {
+      connected = true
+      for (const plantId of wanted) subscribe(plantId)
+    },
+    /** The connection has gone. */
+    pause(): void {
+      connected = false
+      for (const plantId of wanted) {
+        stop(planned, plantId)
+        stop(unanswered, plantId)
+      }
+    },
+    received(message: LiveServerMessage): void {
+      if (message.type === 'snapshot') stop(unanswered, message.plant)
+      if (message.type !== 'error' || message.plant === undefined) return
+      stop(unanswered, message.plant)
+      if (message.code === 'internal') again(message.plant)
+    },
+  }
+}
+
+function stop(timers: Map<string, Timer>, plantId: string): void {
+  clearTimeout(timers.get(plantId))
+  timers.delete(plantId)
+}

@@ -1,0 +1,41 @@
+import { onScopeDispose, shallowRef } from 'vue'
+import { toApiError, type ApiError } from '../api/api-error.ts'
+import { usePolling } from '../api/polling.ts'
+import { useTelemetryApi } from '../api/telemetry-api.ts'
+import { useClock } from './clock.ts'
+import { useLiveStore } from './live-store.ts'
+import type { PlantPicture } from './plant-picture.ts'
+
+const WHILE_NOT_LIVE_EVERY_MS = 10_000
+
+/**
+ * The picture of a plant for as long as the component is there. Where the live connection does not come through (a
+ * proxy that stops WebSockets, Redis away), the same picture is fetched over HTTP every 10 s.
+ */
+export function useWatchedPlant(plantId: string) {
+  const api = useTelemetryApi()
+  const live = useLiveStore()
+  const clock = useClock()
+  const error = shallowRef<ApiError | null>(null)
+  const picture: PlantPicture = live.watchPlant(plantId)
+  onScopeDispose(() => live.unwatchPlant(plantId))
+
+  async function fetchPicture(): Promise<void> {
+    if (live.state === 'live' && picture.whole.value) {
+      error.value = null
+      return
+    }
+    try {
+      const [machines, gateways] = await Promise.all([api.machines(plantId), api.gateways()])
+      const own = gateways.filter((gateway) => gateway.plantId === plantId)
+      live.receivePicture(plantId, machines, own, clock.read())
+      error.value = null
+    } catch (caught) {
+      error.value = toApiError(caught)
+      if (error.value.problem?.code === 'not_found') picture.refused.value = true
+    }
+  }
+  usePolling(fetchPicture, WHILE_NOT_LIVE_EVERY_MS)
+
+  return { picture, error, retry: fetchPicture }
+}

@@ -1,0 +1,67 @@
+import { nextTick } from 'vue'
+import { createRouter, createWebHistory } from 'vue-router'
+import type { AuthSession } from './auth/auth-session.ts'
+
+declare module 'vue-router' {
+  interface RouteMeta {
+    /** Without signing in. */
+    public?: true
+    /** Part of the navigation it belongs to. */
+    section?: 'overview' | 'gateways'
+  }
+}
+
+export function createAppRouter(session: AuthSession) {
+  const router = createRouter({
+    history: createWebHistory(),
+    routes: [
+      { path: '/sign-in', name: 'sign-in', component: () => import('./views/SignInView.vue'), meta: { public: true } },
+      {
+        path: '/',
+        name: 'overview',
+        component: () => import('./views/OverviewView.vue'),
+        meta: { section: 'overview' },
+      },
+      {
+        path: '/plants/:plant',
+        component: () => import('./views/PlantFrame.vue'),
+        props: true,
+        meta: { section: 'overview' },
+        children: [
+          { path: '', name: 'plant', component: () => import('./views/PlantView.vue') },
+          {
+            path: 'machines/:machine',
+            name: 'machine',
+            component: () => import('./views/MachineView.vue'),
+            props: true,
+          },
+        ],
+      },
+      {
+        path: '/gateways',
+        name: 'gateways',
+        component: () => import('./views/GatewaysView.vue'),
+        meta: { section: 'gateways' },
+      },
+      { path: '/:rest(.*)*', name: 'not-found', component: () => import('./views/NotFoundView.vue') },
+    ],
+    // Its successor is experimental.
+    // eslint-disable-next-line @typescript-eslint/no-deprecated
+    scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
+  })
+
+  router.beforeEach(async (to) => {
+    await session.ready
+    const signedIn = session.email.value !== null
+    if (!signedIn && !to.meta.public) return { name: 'sign-in', query: to.path === '/' ? {} : { next: to.fullPath } }
+    if (signedIn && to.name === 'sign-in') return { name: 'overview' }
+    return true
+  })
+  // A screen reader is told of the new page by its heading; on the first page the browser does that itself.
+  router.afterEach(async (_to, from) => {
+    if (from.name === undefined) return
+    await nextTick()
+    document.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true })
+  })
+  return router
+}
