@@ -17,6 +17,7 @@ export const watchersKey = key('watchers')
 export const eventsChannel = key('events')
 export const liveVersionKey = key('live-version')
 export const plantIdKey = key('plant-id')
+export const connectionKey = (connectionId: string) => `connection:${connectionId}`
 
 /** One field of a hash: its JSON holds `revision`, which grows with each change in Postgres. */
 export interface CachedEntry {
@@ -48,4 +49,9 @@ export async function publish(client: Client, event: TelemetryEvent | StatusEven
 
 export async function isWatched(client: Client, plant: PlantName): Promise<boolean> {
   return (await client.zCount(watchersKey(plant), Date.now(), '+inf')) > 0
+}
+
+/** Of connections that API Gateway calls gone. Elsewhere they may still be listed: their next frame meets 410 again. */
+export async function forgetConnections(client: Client, plant: PlantName, connectionIds: string[]): Promise<void> {
+  await Promise.all([client.zRem(watchersKey(plant), connectionIds), client.del(connectionIds.map(connectionKey))])
 }

@@ -11,6 +11,8 @@ export interface TestDatabase {
   master: pg.Pool
   /** Variables that make a function under test use this database in the given role. */
   environment(role: 'iot_ingest' | 'iot_api' | 'iot_admin'): Record<string, string>
+  /** Ends the connections of the roles and refuses new ones, or lets them in again. */
+  letIn(open: boolean): Promise<void>
   close(): Promise<void>
 }
 
@@ -18,10 +20,7 @@ export interface TestDatabase {
 export async function createDatabase(): Promise<TestDatabase> {
   const server = inject('postgres')
   const name = `test_${randomUUID().replaceAll('-', '')}`
-  const creator = new pg.Client({ ...server, database: 'postgres' })
-  await creator.connect()
-  await creator.query(`create database ${name} template ${TEMPLATE_DATABASE} strategy file_copy`)
-  await creator.end()
+  await onServer(`create database ${name} template ${TEMPLATE_DATABASE} strategy file_copy`)
   const master = new pg.Pool({ ...server, database: name, max: 3 })
   master.on('error', () => undefined)
   return {
@@ -34,6 +33,20 @@ export async function createDatabase(): Promise<TestDatabase> {
       PGUSER: role,
       PGPASSWORD: ROLE_PASSWORD,
     }),
+    async letIn(open) {
+      await onServer(`alter database ${name} with allow_connections ${open}`)
+      if (open) return
+      await onServer(
+        `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}' and usename <> 'postgres'`,
+      )
+    },
     close: () => master.end(),
   }
+}
+
+async function onServer(statement: string): Promise<void> {
+  const client = new pg.Client({ ...inject('postgres'), database: 'postgres' })
+  await client.connect()
+  await client.query(statement)
+  await client.end()
 }

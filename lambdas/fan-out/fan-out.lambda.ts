@@ -1,0 +1,40 @@
+import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
+import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import type { FanOutWorkItem } from '../../schemas/queues.ts'
+import { forgetConnections } from '../data/live-cache.ts'
+import { readEnvironment, redisEnvironment } from '../runtime/environment.ts'
+import { frame, logger, metrics } from '../runtime/frame.ts'
+import { liveFrames } from '../runtime/live-frames.ts'
+import { openRedis } from '../runtime/redis.ts'
+import { coalesce } from './coalesce.ts'
+import { postFrames } from './post-frames.ts'
+import { readPlantChanges } from './read-plant-changes.ts'
+
+const redis = openRedis(readEnvironment(redisEnvironment))
+const api = new ApiGatewayManagementApiClient({
+  maxAttempts: 2,
+  requestHandler: { connectionTimeout: 1_000, requestTimeout: 2_000 },
+})
+
+/**
+ * Live frames to the browsers that watch the plants of these work items. The queue keeps the items of a plant in order
+ * and gives them to one instance at a time, so versions are posted ascending. Nothing is ever retried: stale live data
+ * is worthless, and the next reading makes a new frame.
+ */
+export const handler = frame(async (event: SQSEvent): Promise<SQSBatchResponse> => {
+  await Promise.all(coalesce(event.Records).map(fanOut))
+  return { batchItemFailures: [] }
+})
+
+async function fanOut(item: FanOutWorkItem): Promise<void> {
+  try {
+    const changes = await readPlantChanges(redis, item)
+    if (changes === undefined) return
+    const { connectionIds, ...picture } = changes
+    const gone = await postFrames(api, connectionIds, liveFrames('delta', picture))
+    if (gone.length > 0) await redis.use((client) => forgetConnections(client, item, gone))
+  } catch (error) {
+    metrics.addMetric('RealtimeUnavailable', 'Count', 1)
+    logger.warn('The frames of a plant were dropped', { tenant: item.tenant, plant: item.plant, error: error as Error })
+  }
+}

@@ -1,0 +1,61 @@
+import type { SQSClient } from '@aws-sdk/client-sqs'
+import type { StatusEvent } from '../../schemas/queues.ts'
+import { gatewaysKey, isWatched, publish, writeNewer } from '../data/live-cache.ts'
+import { requestFanOut } from '../data/request-fan-out.ts'
+import { liveGatewayOf } from '../data/update-presence.ts'
+import { logger, metrics } from '../runtime/frame.ts'
+import type { Redis } from '../runtime/redis.ts'
+import type { StatusMessage } from './read-status.ts'
+import type { PresenceChange } from './store-statuses.ts'
+
+interface Realtime {
+  redis: Redis
+  sqs: SQSClient
+  fanOutQueueUrl: string
+}
+
+/** After the commit, like ingest's: tells of the change where somebody listens, and never fails. */
+export async function announce(realtime: Realtime, changes: PresenceChange[]): Promise<void> {
+  if (changes.length === 0) return
+  try {
+    const plants = plantsOf(changes)
+    const watched = await realtime.redis.use(async (client) => {
+      const seen = await Promise.all(plants.map((plant) => isWatched(client, plant)))
+      await Promise.all(plants.map((plant) => writeNewer(client, gatewaysKey(plant), plant.changes.map(entryOf))))
+      const messages = changes.flatMap((change) => change.messages)
+      await Promise.all(messages.map((message) => publish(client, eventOf(message))))
+      return plants.filter((_, index) => seen[index])
+    })
+    const items = watched.map((watchedPlant) => ({
+      tenant: watchedPlant.tenant,
+      plant: watchedPlant.plant,
+      machines: [],
+      gateways: watchedPlant.changes.map((change) => change.presence.thingName),
+    }))
+    await requestFanOut(realtime.sqs, realtime.fanOutQueueUrl, items)
+  } catch (error) {
+    metrics.addMetric('RealtimeUnavailable', 'Count', 1)
+    logger.warn('Stored, but not announced', error as Error)
+  }
+}
+
+function plantsOf(changes: PresenceChange[]) {
+  const byPlant = Map.groupBy(changes, ({ messages: [first] }) => `${first!.tenant}/${first!.plant}`)
+  return [...byPlant.values()].map((ofPlant) => {
+    const { tenant, plant } = ofPlant[0]!.messages[0]!
+    return { tenant, plant, changes: ofPlant }
+  })
+}
+
+function entryOf({ presence }: PresenceChange) {
+  const revision = presence.statusAt!
+  return { field: presence.thingName, revision, json: JSON.stringify({ ...liveGatewayOf(presence), revision }) }
+}
+
+function eventOf({ tenant, province, plant, thingName, status, receivedAt, traceId }: StatusMessage): StatusEvent {
+  const { state, timestamp } = status
+  return {
+    ...{ type: 'status', tenant, province, plant, thingName, state, timestamp, receivedAt, traceId },
+    ...(status.state === 'offline' && { reason: status.reason }),
+  }
+}

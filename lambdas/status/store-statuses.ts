@@ -1,0 +1,55 @@
+import type { SQSRecord } from 'aws-lambda'
+import type { Kysely } from 'kysely'
+import type { Database } from '../data/database.ts'
+import type { Place, Places } from '../data/places.ts'
+import { isTransient } from '../data/postgres-errors.ts'
+import { type Presence, updatePresence } from '../data/update-presence.ts'
+import { logger } from '../runtime/frame.ts'
+import { type DeadLetter, judgeEach } from '../runtime/refusals.ts'
+import { applyStatus, inBrokerOrder } from './apply-status.ts'
+import type { StatusMessage } from './read-status.ts'
+
+/** A gateway whose presence has changed, with the messages that did it, oldest first. */
+export interface PresenceChange {
+  presence: Presence
+  messages: StatusMessage[]
+}
+
+/** Applies the messages to the gateways, all in one transaction. When it cannot be done, all of them come back. */
+export async function storeStatuses(
+  { db, places }: { db: Kysely<Database>; places: Places },
+  messages: StatusMessage[],
+  refused: DeadLetter[],
+): Promise<{ changes: PresenceChange[]; unstored: SQSRecord[] }> {
+  const refusals: DeadLetter[] = []
+  try {
+    await places.load(messages)
+    const placed: (StatusMessage & Place)[] = judgeEach(messages, refusals, (message) => ({
+      ...message,
+      ...places.of(message),
+    }))
+    const changes = placed.length === 0 ? [] : await applyAll(db, placed)
+    refused.push(...refusals)
+    return { changes, unstored: [] }
+  } catch (error) {
+    const log = isTransient(error) ? logger.warn.bind(logger) : logger.error.bind(logger)
+    log('Statuses cannot be stored; the batch comes back', error as Error)
+    return { changes: [], unstored: messages.map((message) => message.record) }
+  }
+}
+
+async function applyAll(db: Kysely<Database>, messages: (StatusMessage & Place)[]): Promise<PresenceChange[]> {
+  const byGateway = Map.groupBy(inBrokerOrder(messages), (message) => message.gatewayId)
+  const applied = new Map<string, StatusMessage[]>()
+  const changed = await updatePresence(db, [...byGateway.keys()], (before) => {
+    const effective: StatusMessage[] = []
+    const after = byGateway.get(before.gatewayId)!.reduce((presence, message) => {
+      const next = applyStatus(presence, message)
+      if (next !== presence) effective.push(message)
+      return next
+    }, before)
+    applied.set(before.gatewayId, effective)
+    return after
+  })
+  return changed.map((presence) => ({ presence, messages: applied.get(presence.gatewayId)! }))
+}

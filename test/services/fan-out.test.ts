@@ -1,0 +1,121 @@
+import {
+  ApiGatewayManagementApiClient,
+  GoneException,
+  LimitExceededException,
+  PostToConnectionCommand,
+} from '@aws-sdk/client-apigatewaymanagementapi'
+import { mockClient } from 'aws-sdk-client-mock'
+import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import { createClient } from 'redis'
+import { v7 as uuid } from 'uuid'
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest'
+import { lambdaContext } from '../helpers/lambda-context.ts'
+import { sqsEvent } from '../helpers/sqs.ts'
+
+const api = mockClient(ApiGatewayManagementApiClient)
+const redis = createClient({ url: inject('redisUrl') })
+let handle: (event: SQSEvent) => Promise<SQSBatchResponse>
+let tenant: string
+const plantId = uuid()
+
+interface Frame {
+  version: number
+  part: number
+  parts: number
+  plant: string
+  machines: { slug: string; state: { values: Record<string, unknown> } }[]
+  gateways: unknown[]
+}
+
+beforeAll(async () => {
+  Object.assign(process.env, {
+    REDIS_URL: inject('redisUrl'),
+    AWS_REGION: 'us-east-1',
+    POWERTOOLS_METRICS_NAMESPACE: 'IotTelemetry',
+  })
+  const { handler } = await import('../../lambdas/fan-out/fan-out.lambda.ts')
+  handle = (event) => handler(event, lambdaContext)
+  await redis.connect()
+})
+afterAll(() => redis.destroy())
+
+beforeEach(async () => {
+  api.reset()
+  tenant = `fan-out-${uuid()}`
+  await redis.set(`plant-id:${tenant}:mill`, plantId)
+})
+
+const watch = (connectionId: string, expiresInMs = 60_000) =>
+  redis.zAdd(`watchers:${tenant}:mill`, { score: Date.now() + expiresInMs, value: connectionId })
+
+async function setState(slug: string, values: Record<string, unknown>): Promise<void> {
+  const state = { timestamp: 1, seq: 1, receivedAt: 1, values }
+  const machine = { machineId: uuid(), slug, name: null, status: 'active', thingName: null, state, revision: 1 }
+  await redis.hSet(`state:${tenant}:mill`, slug, JSON.stringify(machine))
+}
+
+const items = (...machines: string[][]) =>
+  sqsEvent(machines.map((slugs) => JSON.stringify({ tenant, plant: 'mill', machines: slugs, gateways: [] })))
+
+const posted = (connectionId: string): Frame[] =>
+  api
+    .commandCalls(PostToConnectionCommand)
+    .map((call) => call.args[0].input)
+    .filter((input) => input.ConnectionId === connectionId)
+    .map((input) => JSON.parse(input.Data as unknown as string) as Frame)
+
+test('items of one plant become one frame, with the newest states, to each watcher', async () => {
+  await Promise.all([
+    watch('a'),
+    watch('b'),
+    watch('expired', -1),
+    setState('press', { t: 2 }),
+    setState('oven', { t: 3 }),
+  ])
+  expect(await handle(items(['press'], ['press', 'oven'], ['unknown']))).toEqual({ batchItemFailures: [] })
+  expect(posted('a')).toEqual(posted('b'))
+  const [frame, ...more] = posted('a')
+  expect(more).toEqual([])
+  expect(frame).toMatchObject({ type: 'delta', plant: plantId, version: 1, part: 1, parts: 1, gateways: [] })
+  expect(frame!.machines.map((machine) => machine.slug)).toEqual(['press', 'oven'])
+  expect(frame!.machines[0]).not.toHaveProperty('revision')
+  expect(posted('expired')).toEqual([])
+  await handle(items(['press']))
+  expect(posted('a').at(-1)!.version).toBe(2)
+})
+
+test('what does not fit one frame comes in parts of one version, each at most 32 KB', async () => {
+  await watch('a')
+  const slugs = Array.from({ length: 40 }, (_, index) => `machine-${index}`)
+  await Promise.all(
+    slugs.map((slug) => setState(slug, Object.fromEntries(['a', 'b', 'c', 'd', 'e', 'f'].map((tag) => [tag, 'ñ'.repeat(250)])))),
+  )
+  await handle(items(slugs))
+  const frames = posted('a')
+  expect(frames.length).toBeGreaterThan(1)
+  expect(frames.map((frame) => [frame.version, frame.part, frame.parts])).toEqual(
+    frames.map((_, index) => [1, index + 1, frames.length]),
+  )
+  const bytes = frames.map((frame) => Buffer.byteLength(JSON.stringify(frame)))
+  expect(Math.max(...bytes)).toBeLessThanOrEqual(32_000)
+  expect(frames.flatMap((frame) => frame.machines.map((machine) => machine.slug))).toEqual(slugs)
+})
+
+test('a gone connection is removed, another failure loses only that frame', async () => {
+  await Promise.all([watch('gone'), watch('slow'), watch('well'), setState('press', { t: 1 })])
+  await redis.set('connection:gone', '{}')
+  const failure = { $metadata: {}, message: 'no' }
+  api.on(PostToConnectionCommand, { ConnectionId: 'gone' }).rejects(new GoneException(failure))
+  api.on(PostToConnectionCommand, { ConnectionId: 'slow' }).rejects(new LimitExceededException(failure))
+  expect(await handle(items(['press']))).toEqual({ batchItemFailures: [] })
+  expect(posted('well')).toHaveLength(1)
+  expect((await redis.zRange(`watchers:${tenant}:mill`, 0, -1)).toSorted()).toEqual(['slow', 'well'])
+  expect(await redis.exists('connection:gone')).toBe(0)
+})
+
+test('nobody watching: no version, no post', async () => {
+  await setState('press', { t: 1 })
+  await handle(items(['press']))
+  expect(api.commandCalls(PostToConnectionCommand)).toHaveLength(0)
+  expect(await redis.exists(`live-version:${tenant}:mill`)).toBe(0)
+})
