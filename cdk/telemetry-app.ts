@@ -7,15 +7,14 @@ import { LiveStack } from './stacks/live.ts'
 import { NetworkStack } from './stacks/network.ts'
 import { WebStack } from './stacks/web.ts'
 
-/** Behaviour of the library that newer projects get by default. In code, so that every way to synthesize has it. */
+/**
+ * Behaviour of the library that a new project has to choose. In code and not in cdk.json, so that every way to synthesize
+ * has it. Strong references: CloudFormation refuses to delete what another stack still uses.
+ */
 const FEATURE_FLAGS = {
-  '@aws-cdk/aws-iam:minimizePolicies': true,
-  '@aws-cdk/aws-iam:standardizedServicePrincipals': true,
+  '@aws-cdk/core:defaultCrossStackReferences': 'strong',
   '@aws-cdk/core:checkSecretUsage': true,
-  '@aws-cdk/core:enablePartitionLiterals': true,
-  '@aws-cdk/aws-lambda:recognizeVersionProps': true,
-  '@aws-cdk/aws-cloudfront:defaultFunctionRuntimeV2_0': true,
-  '@aws-cdk/aws-s3:publicAccessBlockedByDefault': true,
+  '@aws-cdk/aws-iam:minimizePolicies': true,
 }
 
 /**

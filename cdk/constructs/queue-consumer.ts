@@ -87,7 +87,7 @@ export class QueueConsumer extends Construct {
     return { environment: { [name]: this.queue.queueUrl }, statements: [maySend(this.queue)] }
   }
 
-  /** Starts delivery to the handler, which must have the `handling` access and this queue's time-out. */
+  /** Starts delivery to the handler, which must have this queue's time-out. */
   deliverTo(handler: LambdaFunction): void {
     const { batching, maxConcurrency } = this.#props
     handler.addEventSource(

@@ -64,7 +64,7 @@ export class LiveStack extends Stack {
         description: 'Posts what changed in a plant to everybody who watches it',
         memoryMb: 512,
         timeout: fanOut.timeout,
-        access: [redis.access, posting, fanOut.handling],
+        access: [redis.access, posting],
       }),
     )
     new CfnOutput(this, 'RealtimeUrl', { value: this.url })

@@ -19,7 +19,7 @@ const ENVIRONMENT: Record<string, string[]> = {
   Partitions: ['DATABASE_SECRET_ARN', 'HOT_RETENTION_DAYS'],
   Ingest: [...POSTGRES, ...REDIS, ...QUEUES, 'HOT_RETENTION_DAYS'],
   Status: [...POSTGRES, ...REDIS, ...QUEUES],
-  FanOut: [...REDIS, ...POSTING, 'DEAD_LETTER_QUEUE_URL', 'QUEUE_URL'],
+  FanOut: [...REDIS, ...POSTING],
   LiveSocket: [...POSTGRES, ...REDIS, ...POSTING],
   Api: [...POSTGRES, ...REDIS, 'API_URL', 'FIREBASE_PROJECT_ID', 'REALTIME_URL'],
   Authorizer: ['FIREBASE_PROJECT_ID'],
