@@ -18,6 +18,23 @@ describe.each(['dev', 'prod'])('stacks of %s', (stage) => {
     expect([...imported].filter((name) => !exported.has(name))).toEqual([])
   })
 
+  it('have no circle of references, inside a stack or between stacks', () => {
+    for (const [stack, { Resources }] of Object.entries(templates)) {
+      const ids = Object.keys(Resources)
+      const uses = (id: string) => {
+        const text = JSON.stringify(Resources[id])
+        return ids.filter((other) => other !== id && text.includes(`"${other}"`))
+      }
+      expect(circle(ids, uses), stack).toBeUndefined()
+    }
+    const stackUses = (stack: string) =>
+      Object.keys(templates).filter((other) =>
+        JSON.stringify(templates[stack]).includes(`"Fn::ImportValue":"iot-telemetry-${stage}-${other.toLowerCase()}:`),
+      )
+    expect(circle(Object.keys(templates), stackUses)).toBeUndefined()
+    expect(stackUses('Web').toSorted()).toEqual(['Api', 'Live'])
+  })
+
   it('stay within the limits of CloudFormation', () => {
     for (const [stack, template] of Object.entries(templates)) {
       expect(Object.keys(template.Resources).length, stack).toBeLessThan(400)
@@ -76,4 +93,24 @@ function ownOutputs(templates: Templates): string[] {
     .flatMap(([stack, { Outputs = {} }]) => Object.keys(Outputs).map((name) => `${stack}/${name}`))
     .filter((name) => !name.includes('/ExportsOutput'))
     .toSorted()
+}
+
+/** The first circle found, as the way around it. */
+function circle(ids: string[], uses: (id: string) => string[]): string[] | undefined {
+  const done = new Set<string>()
+  const visit = (id: string, way: string[]): string[] | undefined => {
+    if (way.includes(id)) return [...way.slice(way.indexOf(id)), id]
+    if (done.has(id)) return undefined
+    for (const next of uses(id)) {
+      const found = visit(next, [...way, id])
+      if (found) return found
+    }
+    done.add(id)
+    return undefined
+  }
+  for (const id of ids) {
+    const found = visit(id, [])
+    if (found) return found
+  }
+  return undefined
 }
