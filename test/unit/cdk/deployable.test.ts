@@ -32,7 +32,7 @@ describe.each(['dev', 'prod'])('stacks of %s', (stage) => {
         JSON.stringify(templates[stack]).includes(`"Fn::ImportValue":"iot-telemetry-${stage}-${other.toLowerCase()}:`),
       )
     expect(circle(Object.keys(templates), stackUses)).toBeUndefined()
-    expect(stackUses('Web').toSorted()).toEqual(['Api', 'Live'])
+    expect(stackUses('Web')).toEqual(expect.arrayContaining(['Api', 'Live']))
   })
 
   it('stay within the limits of CloudFormation', () => {
