@@ -9,20 +9,23 @@ export const REPOSITORY = join(import.meta.dirname, '../..')
 /** pg, redis and firebase-admin call `require` for Node's own modules, which an ES module does not have. */
 const REQUIRE_IN_ESM = "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);"
 
-/**
- * The Lambda entry of a folder as one ES module, `index.mjs`, and its source map. The AWS SDK is inside, so that tests and
- * local/ run the very code of production.
- */
+/** The bundle of a Lambda folder as a code asset. */
 export function lambdaBundle(folder: string): Code {
   return Code.fromAsset(join(REPOSITORY, 'lambdas'), {
     assetHashType: AssetHashType.OUTPUT,
-    bundling: locally(folder, (outputDir) => {
-      bundles ??= bundleAll()
-      const files = bundles.filter(({ path }) => basename(dirname(path)) === folder)
-      if (files.length === 0) throw new Error(`there is no lambdas/${folder}/${folder}.lambda.ts to bundle`)
-      for (const { path, contents } of files) writeFileSync(join(outputDir, basename(path)), contents)
-    }),
+    bundling: locally(folder, (outputDir) => buildBundle(folder, outputDir)),
   })
+}
+
+/**
+ * Writes the entry `lambdas/{folder}/{folder}.lambda.ts` as one ES module, `index.mjs`, and its source map. The AWS SDK is
+ * inside, so that tests and local/ run the very code of production.
+ */
+export function buildBundle(folder: string, outputDir: string): void {
+  bundles ??= bundleAll()
+  const files = bundles.filter(({ path }) => basename(dirname(path)) === folder)
+  if (files.length === 0) throw new Error(`there is no lambdas/${folder}/${folder}.lambda.ts to bundle`)
+  for (const { path, contents } of files) writeFileSync(join(outputDir, basename(path)), contents)
 }
 
 let bundles: OutputFile[] | undefined
