@@ -4,6 +4,9 @@ import type { Database } from './database.ts'
 import { inTenant } from './tenant-transaction.ts'
 import { writeAudit } from './write-audit.ts'
 
+/** Longer than any request lasts: before, the call that made the gateway may still be at it. */
+const SETTLED_AFTER_MS = 60_000
+
 interface Reservation {
   tenantId: string
   plantId: string
@@ -51,6 +54,7 @@ async function idle(transaction: Transaction<Database>, tenantId: string, plantI
   const row = await withoutWorkingToken(transaction, tenantId)
     .where('thing_name', '=', thingName)
     .where('plant_id', '=', plantId)
+    .where('created_at', '<', Date.now() - SETTLED_AFTER_MS)
     .executeTakeFirst()
   return row?.id
 }

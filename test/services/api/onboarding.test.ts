@@ -1,0 +1,216 @@
+import { createHash } from 'node:crypto'
+import * as v from 'valibot'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { CreatedGateway, Problem } from '../../../schemas/api.ts'
+import { createCsr, P256, rsa } from '../../helpers/csr.ts'
+import { FakeIot } from '../../helpers/fake-iot.ts'
+import { type HttpApi, startHttpApi } from '../../helpers/http-api.ts'
+import { createTenant, createUser, type TestTenant } from '../../helpers/tenants.ts'
+
+let api: HttpApi
+let iot: FakeIot
+let tenant: TestTenant
+let plantId: string
+let admin: string
+let csr: string
+
+beforeAll(async () => {
+  api = await startHttpApi()
+  csr = await createCsr()
+})
+afterAll(() => api.close())
+
+beforeEach(async () => {
+  iot = new FakeIot(api.services.iot)
+  tenant = await createTenant(api.database.master, ['baradero', 'other'])
+  plantId = tenant.plants[0]!.plantId
+  admin = await createUser(api.database.master, tenant.tenantId, 'admin', 'all')
+})
+
+const create = (body: object = { plantId }) => api.request('POST', '/v1/gateways', { as: admin, body })
+const enrol = (token: string, request = csr) => api.request('POST', '/v1/enrolments', { body: { token, csr: request } })
+
+async function rows(sql: string) {
+  const { rows: found } = await api.database.master.query<Record<string, unknown>>(sql, [tenant.tenantId])
+  return found
+}
+const gatewayRows = () => rows('select thing_name, lifecycle, certificate_id from gateways where tenant_id = $1')
+const auditRows = () => rows('select action, subject, user_id from audit_log where tenant_id = $1 order by id')
+
+async function created(body?: object): Promise<CreatedGateway> {
+  const answer = await create(body)
+  expect(answer.status).toBe(201)
+  return v.parse(CreatedGateway, answer.body)
+}
+const createdToken = async () => (await created()).enrolment.token
+
+describe('POST /v1/gateways', () => {
+  it('makes Thing, policy and token, and says what to run', async () => {
+    const { gateway, enrolment: made } = await created()
+    const thingName = `${tenant.slug}-ba-gateway-1`
+    expect(gateway).toMatchObject({ thingName, plantId, lifecycle: 'created', connection: 'never' })
+    const { token, expiresAt, command } = made
+    expect(command).toBe(
+      `gateway-agent enroll --config /etc/gateway-agent/config.yaml --url https://api.example.com --token ${token}`,
+    )
+    expect(Buffer.from(token, 'base64url')).toHaveLength(32)
+    expect(expiresAt - Date.now()).toBeGreaterThan(59 * 60_000)
+    expect([...iot.things]).toEqual([thingName])
+    expect([...iot.policies.keys()]).toEqual([thingName])
+    const [enrolment] = await rows('select token_hash from enrolments where tenant_id = $1')
+    expect(enrolment!['token_hash']).toEqual(createHash('sha256').update(token).digest())
+    expect((await auditRows()).map(({ action }) => action)).toEqual(['gateway.create', 'enrolment.create'])
+  })
+
+  it('counts names up, also when several are asked for at once', async () => {
+    const answers = await Promise.all([created(), created(), created()])
+    const names = answers.map(({ gateway }) => gateway.thingName).sort()
+    expect(names).toEqual([1, 2, 3].map((n) => `${tenant.slug}-ba-gateway-${n}`))
+  })
+
+  it('refuses a name that is taken, whoever has it, without saying who', async () => {
+    const thingName = `${tenant.slug}-mine`
+    expect((await create({ plantId, thingName })).status).toBe(201)
+    const again = await create({ plantId, thingName })
+    const neighbour = await createTenant(api.database.master, ['baradero'])
+    const theirAdmin = await createUser(api.database.master, neighbour.tenantId, 'admin', 'all')
+    const theirs = await api.request('POST', '/v1/gateways', {
+      as: theirAdmin,
+      body: { plantId: neighbour.plants[0]!.plantId, thingName },
+    })
+    for (const answer of [again, theirs]) expect(answer).toMatchObject({ status: 409, body: { code: 'conflict' } })
+    expect(v.parse(Problem, again.body).detail).toBe(v.parse(Problem, theirs.body).detail)
+  })
+
+  it('takes up a gateway whose token ran out before it was used', async () => {
+    const thingName = `${tenant.slug}-late`
+    await create({ plantId, thingName })
+    await api.database.master.query('update enrolments set expires_at = 1 where tenant_id = $1', [tenant.tenantId])
+    await api.database.master.query('update gateways set created_at = 1 where tenant_id = $1', [tenant.tenantId])
+    const other = await create({ plantId: tenant.plants[1]!.plantId, thingName })
+    expect(other.status).toBe(409)
+    const again = await created({ plantId, thingName })
+    expect((await enrol(again.enrolment.token)).status).toBe(201)
+  })
+
+  it('replaces the policy of an earlier gateway that stood elsewhere', async () => {
+    iot.policies.set(`${tenant.slug}-ba-gateway-1`, '{"for":"another plant"}')
+    expect((await create()).status).toBe(201)
+    expect([...iot.policies.values()].join()).toContain(`factory/${tenant.slug}/ba/baradero/*/telemetry`)
+  })
+
+  it.each(
+    ['CreateThing', 'CreatePolicy'].flatMap((command) => [[command, 'before'] as const, [command, 'after'] as const]),
+  )('leaves nothing when %s fails %s it took effect', async (command, when) => {
+    iot.failAt(command, when)
+    expect(await create()).toMatchObject({ status: 500, body: { code: 'internal' } })
+    expect(iot.things.size + iot.policies.size).toBe(0)
+    expect(await gatewayRows()).toEqual([])
+    expect((await auditRows()).map(({ action }) => action)).toEqual(['gateway.create', 'gateway.create_undone'])
+    expect((await created()).gateway.thingName).toBe(`${tenant.slug}-ba-gateway-1`)
+  })
+})
+
+describe('POST /v1/enrolments', () => {
+  it('gives certificate, CA, endpoint and topics, and takes the token once', async () => {
+    const token = await createdToken()
+    const thingName = `${tenant.slug}-ba-gateway-1`
+    const { status, body } = await enrol(token)
+    expect(status).toBe(201)
+    expect(body).toEqual({
+      thingName,
+      certificatePem: 'PEM of certificate-1',
+      caPem: 'CA',
+      endpoint: 'abc-ats.iot.us-east-1.amazonaws.com',
+      topics: {
+        telemetry: `factory/${tenant.slug}/ba/baradero/{machine}/telemetry`,
+        status: `ops/${tenant.slug}/ba/baradero/gateway/${thingName}/status`,
+      },
+      tenant: tenant.slug,
+      province: 'ba',
+      plant: 'baradero',
+    })
+    expect([...iot.certificates.values()]).toEqual([
+      { status: 'ACTIVE', policies: new Set([thingName]), things: new Set([thingName]) },
+    ])
+    expect(await gatewayRows()).toEqual([
+      { thing_name: thingName, lifecycle: 'enrolled', certificate_id: 'certificate-1' },
+    ])
+    expect((await auditRows()).at(-1)).toEqual({ action: 'gateway.enrol', subject: thingName, user_id: null })
+    expect(iot.calls).toHaveLength(5)
+
+    const again = await enrol(token)
+    expect(again).toMatchObject({ status: 401, body: { code: 'invalid_enrolment_token' } })
+  })
+
+  it('says the same of a token that is wrong, used or too old', async () => {
+    const used = await createdToken()
+    await enrol(used)
+    const old = await createdToken()
+    await api.database.master.query('update enrolments set expires_at = 1 where tenant_id = $1', [tenant.tenantId])
+    const answers = await Promise.all(['wrong', used, old].map((token) => enrol(token)))
+    const details = answers.map(({ body }) => ({ ...v.parse(Problem, body), requestId: '' }))
+    expect(details[0]).toMatchObject({ status: 401, code: 'invalid_enrolment_token' })
+    expect(new Set(details.map((detail) => JSON.stringify(detail))).size).toBe(1)
+  })
+
+  it('makes one certificate for a token that is used twice at once', async () => {
+    const token = await createdToken()
+    const answers = await Promise.all([enrol(token), enrol(token), enrol(token)])
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 401, 401])
+    expect(iot.certificates.size).toBe(1)
+  })
+
+  it('takes RSA keys of 2048 bits', async () => {
+    expect((await enrol(await createdToken(), await createCsr(rsa(2048)))).status).toBe(201)
+  })
+
+  it('refuses other keys and broken requests, and keeps the token', async () => {
+    const token = await createdToken()
+    const der = Buffer.from(csr.replaceAll(/-----.*-----|\s/g, ''), 'base64')
+    der.writeUInt8(der.readUInt8(der.length - 1) ^ 1, der.length - 1)
+    const tampered = `-----BEGIN CERTIFICATE REQUEST-----\n${der.toString('base64')}\n-----END CERTIFICATE REQUEST-----`
+    const wrong = [await createCsr(rsa(1024)), await createCsr({ ...P256, namedCurve: 'P-384' }), tampered, 'x']
+    for (const request of wrong) {
+      expect(await enrol(token, request)).toMatchObject({
+        status: 400,
+        body: { code: 'invalid_csr', errors: [{ path: 'csr' }] },
+      })
+    }
+    expect((await enrol(token)).status).toBe(201)
+  })
+
+  it.each([
+    ...['AttachPolicy', 'AttachThingPrincipal'].flatMap((command) => [
+      [command, 'before'] as const,
+      [command, 'after'] as const,
+    ]),
+    ['CreateCertificateFromCsr', 'before'] as const,
+  ])('leaves nothing when %s fails %s it took effect, and the token works again', async (command, when) => {
+    const token = await createdToken()
+    iot.failAt(command, when)
+    expect(await enrol(token)).toMatchObject({ status: 500, body: { code: 'internal' } })
+    expect(iot.certificates.size).toBe(0)
+    expect(await gatewayRows()).toMatchObject([{ lifecycle: 'created', certificate_id: null }])
+    expect((await enrol(token)).status).toBe(201)
+  })
+
+  it('leaves no certificate when the database fails at the end, and the token works again', async () => {
+    const token = await createdToken()
+    const { master } = api.database
+    await master.query(`alter table gateways add constraint broken check (lifecycle <> 'enrolled') not valid`)
+    const answer = await enrol(token)
+    await master.query('alter table gateways drop constraint broken')
+    expect(answer).toMatchObject({ status: 500, body: { code: 'internal' } })
+    expect(JSON.stringify(answer)).not.toContain('broken')
+    expect(iot.certificates.size).toBe(0)
+    expect((await enrol(token)).status).toBe(201)
+  })
+
+  it('refuses the token of a gateway that was revoked in the meantime', async () => {
+    const token = await createdToken()
+    await api.database.master.query(`update gateways set lifecycle = 'revoked' where tenant_id = $1`, [tenant.tenantId])
+    expect((await enrol(token)).status).toBe(401)
+    expect(iot.certificates.size).toBe(0)
+  })
+})

@@ -1,0 +1,121 @@
+import * as v from 'valibot'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { PERMISSIONS } from '../../../lambdas/data/permissions.ts'
+import { routes } from '../../../lambdas/api/routes.ts'
+import { GatewayPage, PlantPage, Role } from '../../../schemas/api.ts'
+import { startHttpApi, type HttpApi } from '../../helpers/http-api.ts'
+import { createGateway, createMachines, createTenant, createUser, type TestTenant } from '../../helpers/tenants.ts'
+
+let api: HttpApi
+let ours: TestTenant
+let theirs: TestTenant
+let ourMachine: string
+let hiddenMachine: string
+let theirMachine: string
+/** By role: sees the first plant only. */
+const limited: Record<string, string> = {}
+const everywhere: Record<string, string> = {}
+
+beforeAll(async () => {
+  api = await startHttpApi()
+  const { master } = api.database
+  ours = await createTenant(master, ['north', 'south'])
+  theirs = await createTenant(master, ['north'])
+  const [north, south] = ours.plants
+  ;[ourMachine] = (await createMachines(master, ours.tenantId, north!.plantId, 3)) as [string]
+  ;[hiddenMachine] = (await createMachines(master, ours.tenantId, south!.plantId, 1)) as [string]
+  ;[theirMachine] = (await createMachines(master, theirs.tenantId, theirs.plants[0]!.plantId, 1)) as [string]
+  await createGateway(master, ours.tenantId, north!.plantId, `${ours.slug}-north`)
+  await createGateway(master, ours.tenantId, south!.plantId, `${ours.slug}-south`)
+  await createGateway(master, theirs.tenantId, theirs.plants[0]!.plantId, `${theirs.slug}-north`)
+  for (const role of Role.options) {
+    limited[role] = await createUser(master, ours.tenantId, role, [north!.plantId])
+    everywhere[role] = await createUser(master, ours.tenantId, role, 'all')
+  }
+})
+afterAll(() => api.close())
+
+/** A call of each route that would succeed if the caller may make it, or fail for no reason of permission. */
+function callOf(operationId: string): [path: string, body?: unknown] {
+  const calls: Record<string, [string, unknown?]> = {
+    getMe: ['/v1/me'],
+    listPlants: ['/v1/plants'],
+    listMachines: [`/v1/plants/${ours.plants[0]!.plantId}/machines`],
+    getMachine: [`/v1/machines/${ourMachine}`],
+    listGateways: ['/v1/gateways'],
+    createGateway: ['/v1/gateways', { plantId: 'not a uuid' }],
+    createTicket: ['/v1/realtime/ticket', {}],
+    enrol: ['/v1/enrolments', { token: 'wrong', csr: 'x' }],
+    getHealth: ['/v1/health'],
+    getOpenApi: ['/v1/openapi.json'],
+  }
+  const call = calls[operationId]
+  if (!call) throw new Error(`This test knows no call of ${operationId}`)
+  return call
+}
+
+describe.each(routes.map((route) => ({ ...route, name: `${route.method} ${route.path}` })))('$name', (route) => {
+  if (route.may === 'open') {
+    it('answers without a user', async () => {
+      const [path, body] = callOf(route.operationId)
+      const answer = await api.request(route.method, path, { body })
+      expect(answer.body).not.toMatchObject({ code: 'unauthenticated' })
+      expect(answer.status).toBeLessThan(500)
+    })
+    return
+  }
+
+  const allowed: readonly string[] = PERMISSIONS[route.may]
+  it.each(Role.options)('as %s', async (role) => {
+    const [path, body] = callOf(route.operationId)
+    const answer = await api.request(route.method, path, { as: limited[role]!, body })
+    if (allowed.includes(role)) expect([200, 201, 400]).toContain(answer.status)
+    else expect(answer).toMatchObject({ status: 403, body: { code: 'forbidden' } })
+  })
+
+  it('refuses whom the authorizer has not seen, an unknown and a disabled user', async () => {
+    const [path, body] = callOf(route.operationId)
+    const disabled = await createUser(api.database.master, ours.tenantId, 'admin', 'all', Date.now())
+    expect(await api.request(route.method, path, { body })).toMatchObject({
+      status: 401,
+      body: { code: 'unauthenticated' },
+    })
+    for (const as of ['nobody', disabled]) {
+      expect(await api.request(route.method, path, { as, body })).toMatchObject({
+        status: 403,
+        body: { code: 'forbidden' },
+      })
+    }
+  })
+})
+
+describe('what is not the user’s', () => {
+  it.each(['plant', 'tenant', 'malformed', 'unknown'])('is 404 by id: of another %s', async (kind) => {
+    const plantId = {
+      plant: ours.plants[1]!.plantId,
+      tenant: theirs.plants[0]!.plantId,
+      malformed: "1'or'1",
+      unknown: ourMachine,
+    }[kind]
+    const machineId = { plant: hiddenMachine, tenant: theirMachine, malformed: '..', unknown: ours.tenantId }[kind]
+    const as = limited['admin']!
+    const answers = await Promise.all([
+      api.request('GET', `/v1/plants/${plantId}/machines`, { as }),
+      api.request('GET', `/v1/machines/${machineId}`, { as }),
+      kind === 'malformed' ? undefined : api.request('GET', `/v1/gateways?plantId=${plantId}`, { as }),
+      kind === 'malformed' ? undefined : api.request('POST', '/v1/gateways', { as, body: { plantId } }),
+    ])
+    for (const answer of answers.filter((one) => one !== undefined)) {
+      expect(answer).toMatchObject({ status: 404, body: { code: 'not_found' } })
+    }
+  })
+
+  it('is in no list', async () => {
+    const plants = v.parse(PlantPage, (await api.request('GET', '/v1/plants', { as: limited['viewer']! })).body)
+    expect(plants.items.map((plant) => plant.slug)).toEqual(['north'])
+    const gateways = v.parse(GatewayPage, (await api.request('GET', '/v1/gateways', { as: limited['viewer']! })).body)
+    expect(gateways.items.map((gateway) => gateway.thingName)).toEqual([`${ours.slug}-north`])
+    const all = v.parse(GatewayPage, (await api.request('GET', '/v1/gateways', { as: everywhere['viewer']! })).body)
+    expect(all.items).toHaveLength(2)
+  })
+})
