@@ -2,7 +2,7 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { PlantAccess, Role } from '../schemas/api.ts'
+import { Role } from '../schemas/api.ts'
 import { Slug, ThingName } from '../schemas/slugs.ts'
 
 const Port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535))
@@ -41,7 +41,7 @@ export const Endpoints = v.strictObject({
       password: v.string(),
       role: Role,
       /** Slugs here, because a person reads them; the API gives ids. */
-      plantAccess: PlantAccessBySlug(),
+      plantAccess: v.union([v.literal('all'), v.array(Slug)]),
     }),
   ),
   gateways: v.array(
@@ -64,10 +64,6 @@ export const Endpoints = v.strictObject({
   secrets: v.strictObject({ url: Url }),
 })
 export type Endpoints = v.InferOutput<typeof Endpoints>
-
-function PlantAccessBySlug() {
-  return v.union([PlantAccess.options[0], v.array(Slug)])
-}
 
 export function writeEndpoints(folder: string, endpoints: Endpoints): void {
   const file = join(folder, 'endpoints.json')

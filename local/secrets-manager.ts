@@ -3,6 +3,9 @@ import type { FastifyInstance } from 'fastify'
 import * as v from 'valibot'
 import type { Assembly } from './assembly/assembly.ts'
 
+/** Values by ARN. Generated ones are new at each start: whatever uses them is told then. */
+export type Secrets = Map<string, string>
+
 const GenerateSecretString = v.object({
   PasswordLength: v.optional(v.number(), 32),
   SecretStringTemplate: v.optional(v.string()),
@@ -13,21 +16,25 @@ const SecretProperties = v.object({
   GenerateSecretString: v.optional(GenerateSecretString),
 })
 
-/** Values of the templates' secrets by ARN. Generated ones are new at each start: whatever uses them is told then. */
-export type Secrets = Map<string, string>
-
-/** Fills in what Secrets Manager would have made; `attached` is what a target attachment adds to a secret's JSON. */
-export function makeSecrets(assembly: Assembly, attached: Record<string, unknown>): Secrets {
-  const secrets: Secrets = new Map()
+/** Makes the templates' secrets as Secrets Manager would. */
+export function makeSecrets(assembly: Assembly, secrets: Secrets): void {
   for (const secret of assembly.resources('AWS::SecretsManager::Secret')) {
     const { SecretString, GenerateSecretString: generate } = v.parse(SecretProperties, secret.properties)
     secrets.set(String(assembly.ref(secret)), SecretString ?? generated(generate))
   }
+}
+
+/** Adds what a target attachment writes into the secret: how the database is reached. */
+export function attachSecrets(
+  assembly: Assembly,
+  secrets: Secrets,
+  database: { host: string; port: number; dbname: string },
+): void {
   for (const attachment of assembly.resources('AWS::SecretsManager::SecretTargetAttachment')) {
     const arn = v.parse(v.string(), attachment.properties.SecretId)
-    secrets.set(arn, JSON.stringify({ ...(JSON.parse(secrets.get(arn)!) as object), ...attached }))
+    const own = JSON.parse(secrets.get(arn)!) as object
+    secrets.set(arn, JSON.stringify({ ...own, engine: 'postgres', ...database }))
   }
-  return secrets
 }
 
 function generated(generate: v.InferOutput<typeof GenerateSecretString> | undefined): string {
@@ -42,29 +49,18 @@ function generated(generate: v.InferOutput<typeof GenerateSecretString> | undefi
 }
 
 /** The GetSecretValue operation; another one answers an error that names it. */
-export function serveSecretsManager(app: FastifyInstance, secrets: () => Secrets): void {
+export function serveSecretsManager(app: FastifyInstance, secrets: Secrets): void {
   app.post('/', (request, reply) => {
+    const fail = (__type: string, message: string) => reply.code(400).send(JSON.stringify({ __type, message }))
     const target = String(request.headers['x-amz-target'])
     void reply.type('application/x-amz-json-1.1')
-    if (target !== 'secretsmanager.GetSecretValue') {
-      return reply
-        .code(400)
-        .send(JSON.stringify({ __type: 'UnknownOperationException', message: `local/ does not know ${target}` }))
-    }
+    if (target !== 'secretsmanager.GetSecretValue')
+      return fail('UnknownOperationException', `local/ does not know ${target}`)
     const { SecretId } = v.parse(v.object({ SecretId: v.string() }), JSON.parse(String(request.body)))
-    const value = secrets().get(SecretId)
-    if (value === undefined) {
-      return reply
-        .code(400)
-        .send(JSON.stringify({ __type: 'ResourceNotFoundException', message: `There is no secret ${SecretId}` }))
-    }
+    const SecretString = secrets.get(SecretId)
+    if (SecretString === undefined) return fail('ResourceNotFoundException', `There is no secret ${SecretId}`)
     return reply.send(
-      JSON.stringify({
-        ARN: SecretId,
-        Name: SecretId.split(':').at(-1),
-        SecretString: value,
-        VersionStages: ['AWSCURRENT'],
-      }),
+      JSON.stringify({ ARN: SecretId, Name: SecretId.split(':').at(-1), SecretString, VersionStages: ['AWSCURRENT'] }),
     )
   })
 }

@@ -115,15 +115,13 @@ export function serveFirebaseAuth(
   })
   app.setErrorHandler((error, _request, reply) => {
     if (!(error instanceof AuthError)) throw error
-    return reply
-      .code(400)
-      .send({
-        error: {
-          code: 400,
-          message: error.code,
-          errors: [{ message: error.code, reason: 'invalid', domain: 'global' }],
-        },
-      })
+    return reply.code(400).send({
+      error: {
+        code: 400,
+        message: error.code,
+        errors: [{ message: error.code, reason: 'invalid', domain: 'global' }],
+      },
+    })
   })
   app.all('/identitytoolkit.googleapis.com/*', (request, reply) => {
     const path = request.raw.url!.split('?')[0]!

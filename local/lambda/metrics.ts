@@ -27,10 +27,17 @@ export class Metrics {
   /** Metric name -> labels -> series. */
   readonly #series = new Map<string, Map<string, Series>>()
 
-  /** Takes a log line when it is an EMF document; any other line is left alone. */
-  record(line: string): void {
+  /** Takes a log line when it is an EMF document; any other line is left alone, a wrong document is complained of. */
+  record(line: string, complain: (text: string) => void): void {
     if (!line.startsWith('{') || !line.includes('"_aws"')) return
-    const document = v.parse(EmfLine, JSON.parse(line))
+    try {
+      this.#addAll(v.parse(EmfLine, JSON.parse(line)))
+    } catch (error) {
+      complain(`local/: the line above is no EMF document that CloudWatch would take: ${String(error)}`)
+    }
+  }
+
+  #addAll(document: v.InferOutput<typeof EmfLine>): void {
     for (const { Namespace, Dimensions, Metrics: metrics } of document._aws.CloudWatchMetrics) {
       for (const { Name } of metrics) {
         const values = [v.parse(Values, document[Name])].flat()

@@ -1,0 +1,121 @@
+/** `npm start`: the whole system on this machine, until Ctrl-C. */
+import { rmSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { parseArgs } from 'node:util'
+import { startLocalCloud } from './cloud.ts'
+import type { Endpoints } from './endpoints.ts'
+import { Lifetime } from './lifetime.ts'
+import { AlreadyRunning, lock } from './lock.ts'
+import { removePostgresData } from './postgres-home.ts'
+
+const USAGE = `usage: npm start -- [--port N] [--fresh] [--no-demo]
+
+  --port N    port of the web page (8080 when free, else another)
+  --fresh     begin anew: all data of the local system is deleted
+  --no-demo   without PLCs and gateways; tenants, plants and users are there`
+
+const ROOT_DIR = join(import.meta.dirname, '../.local')
+
+interface Flags {
+  port: number | undefined
+  fresh: boolean
+  demo: boolean
+}
+
+function flags(args: string[]): Flags {
+  const { values } = parseArgs({
+    args,
+    allowNegative: true,
+    options: {
+      port: { type: 'string' },
+      fresh: { type: 'boolean', default: false },
+      demo: { type: 'boolean', default: true },
+    },
+  })
+  const port = values.port === undefined ? undefined : Number(values.port)
+  if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65536))
+    throw new Error(`--port ${values.port!}: must be 1 to 65535`)
+  return { port, fresh: values.fresh, demo: values.demo }
+}
+
+/** Everything but what only saves time: synthesized templates and an unpacked Redis. */
+function forget(): void {
+  lock(ROOT_DIR).release() // a running system is not to lose its data
+  removePostgresData(join(ROOT_DIR, 'postgres'))
+  for (const name of [
+    'redis',
+    'queues',
+    'gateways',
+    'ca',
+    'logs',
+    'iot-registry.json',
+    'retained-messages.json',
+    'firebase-accounts.json',
+    'endpoints.json',
+  ]) {
+    rmSync(join(ROOT_DIR, name), { recursive: true, force: true })
+  }
+}
+
+function table({ web, api, realtime, mqtt, postgres, redis, sqs, metrics, users, gateways }: Endpoints): string {
+  const rows = [
+    ['web page', web.url],
+    ['HTTP API', `${api.url}/v1`],
+    ['live socket', realtime.url],
+    ['MQTT (mutual TLS)', `${mqtt.host}:${mqtt.port}, CA ${mqtt.caFile}`],
+    ['Postgres', postgres.url],
+    ['Redis', redis.url],
+    ['SQS', sqs.url],
+    ['metrics', metrics.url],
+    ['logs', relative(process.cwd(), join(ROOT_DIR, 'logs'))],
+    ...users.map(({ email, password, role, tenant, plantAccess }) => [
+      `sign in: ${role}`,
+      `${email}  ${password}  (${tenant}, ${plantAccess === 'all' ? 'all plants' : plantAccess.join(', ')})`,
+    ]),
+    ...gateways.map(({ thingName, pid, plant, machines }) => [
+      'gateway',
+      `${thingName}  pid ${pid}  (${plant}, ${machines.length} machines)`,
+    ]),
+  ] as [string, string][]
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`).join('\n')
+}
+
+async function main({ port, fresh, demo }: Flags): Promise<void> {
+  const began = performance.now()
+  const lifetime = new Lifetime()
+  const stop = (signal: string) => {
+    console.log(`\n${signal}: stopping`)
+    lifetime.end().then(
+      () => process.exit(0),
+      (error: unknown) => fail(error),
+    )
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop(signal))
+  if (fresh) forget()
+  console.log('Starting the local cloud')
+  try {
+    const { endpoints } = await startLocalCloud({ rootDir: ROOT_DIR, demo, webPort: port, lifetime, say: console.log })
+    console.log(
+      `\nReady after ${((performance.now() - began) / 1000).toFixed(1)} s. Ctrl-C stops it.\n\n${table(endpoints)}\n`,
+    )
+  } catch (error) {
+    if (lifetime.signal.aborted && process.exitCode === undefined) await lifetime.end()
+    throw error
+  }
+}
+
+function fail(error: unknown): void {
+  if (error instanceof AlreadyRunning) console.error(error.message)
+  else console.error(error)
+  process.exit(1)
+}
+
+let chosen: Flags
+try {
+  chosen = flags(process.argv.slice(2))
+} catch (error) {
+  console.error(`${(error as Error).message}\n\n${USAGE}`)
+  process.exit(2)
+}
+main(chosen).catch(fail)
