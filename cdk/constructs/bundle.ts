@@ -1,4 +1,4 @@
-import { globSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AssetHashType, DockerImage, type BundlingOptions } from 'aws-cdk-lib'
 import { Code } from 'aws-cdk-lib/aws-lambda'
@@ -25,6 +25,7 @@ export function buildBundle(folder: string, outputDir: string): void {
   bundles ??= bundleAll()
   const files = bundles.filter(({ path }) => basename(dirname(path)) === folder)
   if (files.length === 0) throw new Error(`there is no lambdas/${folder}/${folder}.lambda.ts to bundle`)
+  mkdirSync(outputDir, { recursive: true })
   for (const { path, contents } of files) writeFileSync(join(outputDir, basename(path)), contents)
 }
 

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { houseFunctions, resource, resources, synthesize } from './templates.ts'
 
@@ -87,21 +89,12 @@ describe.each(['dev', 'prod'])('queues of %s', (stage) => {
     expect(fanOut?.properties).not.toHaveProperty('ContentBasedDeduplication')
   })
 
-  it('have alarms whose names are headings, with the stage', () => {
-    const names = resources<{ AlarmName: string }>(templates, 'AWS::CloudWatch::Alarm').map(
-      ({ properties }) => properties.AlarmName,
-    )
-    expect(names.toSorted()).toEqual(
-      [
-        'Gateway status: dead letters',
-        'Gateway status: messages wait too long',
-        'IoT rules: deliveries failed',
-        'Live fan-out: dead letters',
-        'Live fan-out: messages wait too long',
-        'Telemetry: dead letters',
-        'Telemetry: messages wait too long',
-      ].map((heading) => `${heading} [${stage}]`),
-    )
+  it('have an alarm per heading of the runbook, named after it and the stage', () => {
+    const runbook = readFileSync(join(import.meta.dirname, '../../../docs/runbook.md'), 'utf8')
+    const headings = [...runbook.matchAll(/^## (.+)$/gm)].map(([, heading]) => `${heading!} [${stage}]`)
+    const alarms = resources<{ AlarmName: string }>(templates, 'AWS::CloudWatch::Alarm')
+    expect(alarms.map(({ properties }) => properties.AlarmName).toSorted()).toEqual(headings.toSorted())
+    expect(alarms.length).toBeGreaterThanOrEqual(7)
   })
 })
 
