@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import * as v from 'valibot'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { CreatedGateway, Problem } from '../../../schemas/api.ts'
+import { MAX_TOPIC_BYTES, statusTopic } from '../../../schemas/topics.ts'
 import { createCsr, P256, rsa } from '../../helpers/csr.ts'
 import { FakeIot } from '../../helpers/fake-iot.ts'
 import { type HttpApi, startHttpApi } from '../../helpers/http-api.ts'
@@ -91,6 +92,15 @@ describe('POST /v1/gateways', () => {
     expect(other.status).toBe(409)
     const again = await created({ plantId, thingName })
     expect((await enrol(again.enrolment.token)).status).toBe(201)
+  })
+
+  it('shortens the name that it makes up where long slugs leave little room in the topic', async () => {
+    const long = 'x'.repeat(63)
+    await api.database.master.query('update plants set slug = $1, province = $1 where id = $2', [long, plantId])
+    const { thingName } = (await created()).gateway
+    expect(thingName).toMatch(new RegExp(`^${tenant.slug}-x+-gateway-1$`))
+    const topic = statusTopic({ tenant: tenant.slug, province: long, plant: long, thingName })
+    expect(topic.length).toBeLessThanOrEqual(MAX_TOPIC_BYTES)
   })
 
   it('replaces the policy of an earlier gateway that stood elsewhere', async () => {

@@ -1,0 +1,121 @@
+import type { Context } from 'aws-lambda'
+import { randomUUID } from 'node:crypto'
+import * as v from 'valibot'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { AdminAnswer } from '../../../schemas/api.ts'
+import { PROJECT } from '../../helpers/firebase-tokens.ts'
+import { serveJson, type TestServer } from '../../helpers/http-server.ts'
+import { createDatabase, type TestDatabase } from '../../helpers/postgres.ts'
+
+type Handler = (event: unknown, context: Context) => Promise<unknown>
+
+let database: TestDatabase
+let firebase: TestServer
+let handler: Handler
+/** E-mail to uid. */
+const accounts = new Map<string, string>()
+
+beforeAll(async () => {
+  database = await createDatabase()
+  firebase = await serveJson((request, text) => {
+    if (!request.url?.endsWith(':lookup')) {
+      const { email } = JSON.parse(text) as { email: string }
+      const localId = `uid-${randomUUID()}`
+      accounts.set(email, localId)
+      return { body: { localId } }
+    }
+    const wanted = JSON.parse(text) as { email?: string[]; localId?: string[] }
+    const users = [...accounts].map(([email, localId]) => ({ email, localId }))
+    return {
+      body: {
+        users: users.filter((one) => wanted.email?.includes(one.email) || wanted.localId?.includes(one.localId)),
+      },
+    }
+  })
+  Object.assign(process.env, database.environment('iot_admin'), {
+    FIREBASE_PROJECT_ID: PROJECT,
+    FIREBASE_SECRET_ARN: 'arn:aws:secretsmanager:us-east-1:123456789012:secret:firebase',
+    FIREBASE_AUTH_EMULATOR_HOST: `${firebase.host}:${firebase.port}`,
+    AWS_REGION: 'us-east-1',
+  })
+  handler = (await import('../../../lambdas/admin/admin.lambda.ts')).handler
+})
+afterAll(async () => {
+  await firebase.close()
+  await database.close()
+})
+
+async function run(command: object) {
+  const context = { awsRequestId: 'request-1', functionName: 'admin' } as Context
+  // As Lambda carries it: JSON there and back.
+  return v.parse(AdminAnswer, JSON.parse(JSON.stringify(await handler(command, context))))
+}
+
+const tenant = (slug: string) => ({ command: 'tenant create', slug, name: 'Granix' })
+const plant = (of: string, slug: string, province = 'ba') => {
+  const timeZone = 'America/Argentina/Buenos_Aires'
+  return { command: 'plant create', tenant: of, province, slug, name: 'Planta Baradero', timeZone }
+}
+const user = (of: string, email: string, more: object = {}) => {
+  return { command: 'user create', tenant: of, email, role: 'admin', plants: 'all', ...more }
+}
+
+describe('admin', () => {
+  it('makes a tenant, a plant and a user once, with an audit entry each; again it says that they exist', async () => {
+    const commands = [tenant('granix'), plant('granix', 'planta-baradero'), user('granix', 'Ana@Granix.example')]
+    const first = []
+    for (const command of commands) first.push(await run(command))
+    const second = []
+    for (const command of commands) second.push(await run(command))
+    expect(first.map(({ status }) => status)).toEqual(['created', 'created', 'created'])
+    expect(second.map(({ status }) => status)).toEqual(['exists', 'exists', 'exists'])
+    expect(second.map((answer) => 'id' in answer && answer.id)).toEqual(
+      first.map((answer) => 'id' in answer && answer.id),
+    )
+    const { rows } = await database.master.query('select action, subject, request_id from audit_log order by id')
+    expect(rows).toEqual([
+      { action: 'tenant.create', subject: 'granix', request_id: 'request-1' },
+      { action: 'plant.create', subject: 'planta-baradero', request_id: 'request-1' },
+      { action: 'user.create', subject: 'ana@granix.example', request_id: 'request-1' },
+    ])
+  })
+
+  it('gives a user the plants that are named, and uses an account that exists', async () => {
+    await run(tenant('two-plants'))
+    const north = await run(plant('two-plants', 'north'))
+    await run(plant('two-plants', 'south'))
+    accounts.set('beto@two.example', 'uid-of-beto')
+    expect(await run(user('two-plants', 'beto@two.example', { role: 'viewer', plants: ['north'] }))).toMatchObject({
+      status: 'created',
+    })
+    const { rows } = await database.master.query(
+      `select firebase_uid, role, all_plants, plant_ids from users where email = 'beto@two.example'`,
+    )
+    expect(rows).toEqual([
+      { firebase_uid: 'uid-of-beto', role: 'viewer', all_plants: false, plant_ids: ['id' in north && north.id] },
+    ])
+  })
+
+  it('refuses what is in the way, and says what', async () => {
+    await run(tenant('norpan'))
+    await run(tenant('other'))
+    await run(plant('norpan', 'central'))
+    await run(user('norpan', 'eva@norpan.example'))
+    const refusals = [
+      [user('other', 'eva@norpan.example'), 'eva@norpan.example belongs to another tenant'],
+      [user('norpan', 'eva@norpan.example', { role: 'viewer' }), 'exists with the role admin'],
+      [user('norpan', 'new@norpan.example', { plants: ['central', 'nowhere'] }), 'norpan has no plant nowhere'],
+      [user('nobody', 'x@example.com'), 'there is no tenant nobody'],
+      [plant('norpan', 'central', 'cba'), 'exists in province ba'],
+      [plant('nobody', 'central'), 'there is no tenant nobody'],
+      [{ command: 'tenant create', slug: 'Bad Slug', name: '' }, 'slug: must be'],
+      [{ command: 'tenant delete', slug: 'norpan' }, 'command'],
+    ] as const
+    for (const [command, message] of refusals) {
+      const answer = await run(command)
+      expect(answer).toMatchObject({ status: 'refused' })
+      expect(answer.message).toContain(message)
+    }
+    expect(accounts.has('new@norpan.example')).toBe(false)
+  })
+})

@@ -1,0 +1,114 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { serveJson, type TestServer } from '../../helpers/http-server.ts'
+
+const CLI = join(import.meta.dirname, '../../../lambdas/admin/cli.ts')
+
+let folder: string
+let lambda: TestServer
+let answer: { headers?: Record<string, string>; body: unknown }
+const invocations: [url: string | undefined, event: unknown][] = []
+
+beforeAll(async () => {
+  lambda = await serveJson((request, body) => {
+    invocations.push([request.url, JSON.parse(body)])
+    return answer
+  })
+  folder = mkdtempSync(join(tmpdir(), 'iot-admin-'))
+  mkdirSync(join(folder, '.local'))
+  const endpoints = { lambda: { url: `http://${lambda.host}:${lambda.port}` } }
+  writeFileSync(join(folder, '.local/endpoints.json'), JSON.stringify(endpoints))
+})
+afterAll(async () => {
+  rmSync(folder, { recursive: true })
+  await lambda.close()
+})
+
+async function admin(args: string[], cwd = folder) {
+  const child = spawn(process.execPath, [CLI, ...args], { cwd })
+  let output = ''
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  const code = await new Promise((resolve) => child.on('close', resolve))
+  return { code, output: output.trim() }
+}
+
+const CREATE_PLANT = [
+  'plant',
+  'create',
+  'granix',
+  'ba',
+  'planta-baradero',
+  '--name',
+  'Planta',
+  '--time-zone',
+  'UTC',
+  '--local',
+]
+
+describe('npm run admin', () => {
+  it('asks the function and says what came of it', async () => {
+    answer = { body: { status: 'created', id: '01890a5d-ac96-774b-bcce-b302099a8057', message: 'plant created' } }
+    expect(await admin(CREATE_PLANT)).toEqual({
+      code: 0,
+      output: 'plant created (01890a5d-ac96-774b-bcce-b302099a8057)',
+    })
+    expect(invocations.at(-1)).toEqual([
+      '/2015-03-31/functions/iot-telemetry-dev-admin/invocations',
+      {
+        command: 'plant create',
+        tenant: 'granix',
+        province: 'ba',
+        slug: 'planta-baradero',
+        name: 'Planta',
+        timeZone: 'UTC',
+      },
+    ])
+    await admin([
+      'user',
+      'create',
+      'granix',
+      'a@b.example',
+      '--role',
+      'viewer',
+      '--plants',
+      'x,y',
+      '--local',
+      '--function',
+      'mine',
+    ])
+    expect(invocations.at(-1)).toEqual([
+      '/2015-03-31/functions/mine/invocations',
+      { command: 'user create', tenant: 'granix', email: 'a@b.example', role: 'viewer', plants: ['x', 'y'] },
+    ])
+  })
+
+  it('ends with 1 and one line when it was refused or failed', async () => {
+    answer = { body: { status: 'refused', message: 'there is no tenant granix: create it first' } }
+    expect(await admin(CREATE_PLANT)).toEqual({ code: 1, output: 'there is no tenant granix: create it first' })
+    answer = { headers: { 'x-amz-function-error': 'Unhandled' }, body: { errorMessage: 'no database' } }
+    const failed = await admin(CREATE_PLANT)
+    expect(failed.code).toBe(1)
+    expect(failed.output).toMatch(/^iot-telemetry-dev-admin failed, see its log: .*no database.*$/)
+    const stopped = await admin(CREATE_PLANT, tmpdir())
+    expect(stopped).toEqual({ code: 1, output: '.local/endpoints.json names no running system: run npm start first' })
+  })
+
+  it.each([
+    [[], 'Usage:'],
+    [['tenant', 'delete', 'x'], 'Usage:'],
+    [['tenant', 'create'], 'tenant create takes <slug>'],
+    [['tenant', 'create', 'x'], 'name: '],
+    [['tenant', 'create', 'Bad Slug', '--name', 'x'], 'slug: must be'],
+    [['tenant', 'create', 'x', '--name', 'x', '--colour', 'red'], '--colour'],
+    [['tenant', 'create', 'x', '--name', 'x', '--role', 'admin'], 'role: '],
+  ])('ends with 2 at wrong use: %s', async (args, message) => {
+    const { code, output } = await admin(args)
+    expect(code).toBe(2)
+    expect(output).toContain(message)
+    expect(output).not.toMatch(/\n {4}at /)
+  })
+})
