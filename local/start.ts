@@ -84,7 +84,9 @@ function table({ web, api, realtime, mqtt, postgres, redis, sqs, metrics, users,
 async function main({ port, fresh, demo }: Flags): Promise<void> {
   const began = performance.now()
   const lifetime = new Lifetime()
+  let stopped = false
   const stop = (signal: string) => {
+    stopped = true
     console.log(`\n${signal}: stopping`)
     lifetime.end().then(
       () => process.exit(0),
@@ -100,8 +102,8 @@ async function main({ port, fresh, demo }: Flags): Promise<void> {
       `\nReady after ${((performance.now() - began) / 1000).toFixed(1)} s. Ctrl-C stops it.\n\n${table(endpoints)}\n`,
     )
   } catch (error) {
-    if (lifetime.signal.aborted && process.exitCode === undefined) await lifetime.end()
-    throw error
+    // Stopped while it was starting: what broke off is no error, and the signal's handler ends the process.
+    if (!stopped) throw error
   }
 }
 

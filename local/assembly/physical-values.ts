@@ -45,6 +45,7 @@ const VALUES: Record<string, Values> = {
   'AWS::Lambda::Version': ({ property }) => ({
     ref: `${arn('lambda', `function:${String(property('FunctionName'))}`)}:1`,
   }),
+  'AWS::Lambda::EventSourceMapping': (resource) => ({ ref: madeId(resource) }),
   'AWS::ApiGatewayV2::Api': (resource) => ({
     ref: madeId(resource),
     attributes: { ApiId: madeId(resource), ApiEndpoint: `https://${apiHost(madeId(resource))}` },

@@ -26,6 +26,15 @@ export function serveHttpApi(
   api: ApiSettings,
   functionNamed: (name: string) => LambdaFunction,
 ): void {
+  /** Routes of one authorizer share its cache. */
+  const authorizers = new Map<string, Authorizer>()
+  function authorizerOf(settings: NonNullable<ApiSettings['routes'][number]['authorizer']>): Authorizer {
+    const key = `${settings.functionName} ${settings.header}`
+    let authorizer = authorizers.get(key)
+    if (!authorizer) authorizers.set(key, (authorizer = new Authorizer(settings, functionNamed(settings.functionName))))
+    return authorizer
+  }
+
   const routes = api.routes.map((route) => ({
     ...route,
     target: functionNamed(route.functionName),
@@ -47,15 +56,6 @@ export function serveHttpApi(
     const requestContext = { ...event.requestContext, authorizer: { lambda: verdict.context } }
     return answer(reply, await withinTimeout(route.target.invoke({ ...event, requestContext })))
   })
-
-  /** Routes of one authorizer share its cache. */
-  const authorizers = new Map<string, Authorizer>()
-  function authorizerOf(settings: NonNullable<ApiSettings['routes'][number]['authorizer']>): Authorizer {
-    const key = `${settings.functionName} ${settings.header}`
-    let authorizer = authorizers.get(key)
-    if (!authorizer) authorizers.set(key, (authorizer = new Authorizer(settings, functionNamed(settings.functionName))))
-    return authorizer
-  }
 }
 
 function withinTimeout(invocation: Promise<InvokeResult>): Promise<InvokeResult | undefined> {
