@@ -29,6 +29,8 @@ export interface HouseFunctionProps {
   /** The entry is `lambdas/{folder}/{folder}.lambda.ts`. */
   folder: string
   description: string
+  /** Only where people call it by name; else CloudFormation makes one. */
+  functionName?: string
   memoryMb: number
   timeout: Duration
   access?: Access[]
@@ -49,6 +51,7 @@ export function houseFunction(
   {
     folder,
     description,
+    functionName,
     memoryMb,
     timeout,
     access = [],
@@ -66,6 +69,7 @@ export function houseFunction(
   if (inVpc) statements.push(standInVpc())
   return new LambdaFunction(scope, id, {
     description,
+    ...(functionName && { functionName }),
     runtime: Runtime.NODEJS_24_X,
     architecture: Architecture.ARM_64,
     handler: 'index.handler',

@@ -97,6 +97,7 @@ export class ApiStack extends Stack {
     })
     const admin = houseFunction(this, 'Admin', surroundings, {
       folder: 'admin',
+      functionName: `iot-telemetry-${settings.stage}-admin`,
       description: 'Creates tenants, plants and first users (npm run admin)',
       memoryMb: 512,
       timeout: Duration.seconds(30),

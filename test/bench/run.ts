@@ -1,0 +1,23 @@
+/** `npm run bench [store|web|start|latency]`: prints what was measured beside what is to be reached. */
+import type { Figure } from './figure.ts'
+
+const benches: Record<string, () => Promise<Figure | Figure[]>> = {
+  store: async () => (await import('./store.ts')).benchStore(),
+  web: async () => (await import('./javascript-size.ts')).benchJavaScript(),
+  start: async () => (await import('./start.ts')).benchStart(),
+  latency: async () => (await import('./latency.ts')).benchLatency(),
+}
+
+const wanted = process.argv.slice(2)
+const unknown = wanted.filter((name) => !(name in benches))
+if (unknown.length > 0) {
+  console.error(`no bench is called ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}`)
+  process.exit(2)
+}
+for (const [name, bench] of Object.entries(benches)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue
+  for (const { what, measured, toReach, reached } of [await bench()].flat()) {
+    console.log(`${reached ? 'reached' : 'MISSED '}  ${what}\n         ${measured}   (${toReach})`)
+  }
+}
+process.exit()
