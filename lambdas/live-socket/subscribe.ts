@@ -11,8 +11,8 @@ import type { Services } from './services.ts'
 
 /**
  * The order keeps the picture whole. First the connection becomes a watcher, so that no change is missed; then the
- * version is read, and only then the state. A delta that comes in between is newer than the version and holds nothing
- * that the state lacks, so the browser may apply it before or after.
+ * version is read, and only then the state: whatever it lacks comes in a delta with a higher version. Such a delta may
+ * reach the browser before the snapshot does.
  */
 export async function subscribe(services: Services, connection: Connection, plantId: string): Promise<void> {
   const { connectionId, tenant, tenantId } = connection
