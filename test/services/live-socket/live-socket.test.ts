@@ -68,7 +68,7 @@ async function call(
   return statusCode
 }
 const connect = (connectionId: string, ticket?: string) =>
-  call('$connect', connectionId, ticket === undefined ? {} : ({ queryStringParameters: { ticket } }))
+  call('$connect', connectionId, ticket === undefined ? {} : { queryStringParameters: { ticket } })
 
 async function ticketOf(user: string): Promise<string> {
   const answer = await api.request('POST', '/v1/realtime/ticket', { as: user, body: {} })
