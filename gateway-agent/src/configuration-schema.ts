@@ -1,0 +1,83 @@
+import * as v from 'valibot'
+import { Slug, TagName } from '../../schemas/slugs.ts'
+import { closestTo } from './did-you-mean.ts'
+import { BYTE_ORDERS } from './drivers/driver.ts'
+import { MAX_STRING_BYTES } from './drivers/modbus-tag.ts'
+
+/** Faster is more than a PLC and a line of 80 messages/s give; slower than a day is a typing mistake. */
+const INTERVAL_MS = { shortest: 50, longest: 86_400_000 }
+/** IoT Core discards what is above 100 publishes/s on one connection; heartbeats and bursts need room too. */
+const MOST_PUBLISHES_PER_SECOND = 90
+
+/** A mapping whose unknown keys are errors: they are typing mistakes. */
+function section<const E extends v.ObjectEntries>(entries: E) {
+  const keys = Object.keys(entries)
+  return v.strictObject(entries, (issue) => {
+    if (issue.received === 'undefined') return 'is missing'
+    if (issue.expected !== 'never') return `must hold keys: ${keys.join(', ')}`
+    const guess = closestTo(issue.received.slice(1, -1), keys)
+    return `is not a key here; ${guess ? `did you mean ${guess}? Allowed` : 'allowed'}: ${keys.join(', ')}`
+  })
+}
+
+function whole(from: number, to: number) {
+  const rule = `must be a whole number from ${from} to ${to}`
+  return v.pipe(v.number(rule), v.integer(rule), v.minValue(from, rule), v.maxValue(to, rule))
+}
+
+const real = v.pipe(v.number('must be a number'), v.finite('must be a finite number'))
+const text = v.pipe(v.string('must be text'), v.minLength(1, 'must not be empty'))
+const oneOf = <const T extends readonly string[]>(options: T) =>
+  v.picklist(options, `must be one of ${options.join(', ')}`)
+
+const Port = whole(1, 65_535)
+const Interval = whole(INTERVAL_MS.shortest, INTERVAL_MS.longest)
+
+const TagSection = section({
+  address: text,
+  type: v.optional(text),
+  order: v.optional(oneOf(BYTE_ORDERS)),
+  length: v.optional(whole(1, MAX_STRING_BYTES)),
+  scale: v.optional(v.pipe(real, v.notValue(0, 'must not be 0: every reading would be the same'))),
+  offset: v.optional(real),
+  unit: v.optional(v.pipe(text, v.maxLength(32, 'must be at most 32 characters'))),
+  deadband: v.optional(v.pipe(real, v.minValue(0, 'must be 0 or more, in the unit of the scaled value'))),
+  intervalMs: v.optional(Interval),
+  device: v.optional(text),
+})
+export type TagSection = v.InferOutput<typeof TagSection>
+
+const ModbusTcpSection = section({
+  name: text,
+  driver: oneOf(['modbus-tcp']),
+  host: text,
+  port: v.optional(Port, 502),
+  unitId: v.optional(whole(0, 255), 1),
+  timeoutMs: v.optional(whole(50, 60_000), 1000),
+})
+
+const MachineSection = section({
+  slug: Slug,
+  device: v.optional(text),
+  intervalMs: v.optional(Interval, 1000),
+  tags: v.pipe(
+    v.record(TagName, TagSection, 'must map tag names to addresses'),
+    v.minEntries(1, 'must name at least one tag'),
+  ),
+})
+
+export const ConfigurationFile = section({
+  version: v.literal(1, 'must be 1'),
+  dataDir: text,
+  mqtt: v.optional(
+    section({
+      port: v.optional(v.union([v.literal('auto'), Port], 'must be auto, or a port from 1 to 65535'), 'auto'),
+      publishesPerSecond: v.optional(whole(1, MOST_PUBLISHES_PER_SECOND), 80),
+    }),
+    {},
+  ),
+  buffer: v.optional(section({ maxMegabytes: v.optional(whole(1, 1_048_576), 1024) }), {}),
+  devices: v.pipe(v.array(ModbusTcpSection, 'must be a list'), v.minLength(1, 'must name at least one device')),
+  machines: v.pipe(v.array(MachineSection, 'must be a list'), v.minLength(1, 'must name at least one machine')),
+})
+export type ConfigurationFile = v.InferOutput<typeof ConfigurationFile>

@@ -1,0 +1,81 @@
+import type { MachineLedger, OfflineStatusV1, OnlineStatusV1 } from '../../schemas/status.ts'
+import type { MqttConnection, Publish, Session } from './mqtt-connection.ts'
+
+const INTERVAL_MS = 10_000
+/** How long an orderly stop waits for the broker to take its last word. */
+const FAREWELL_MS = 2000
+
+/** What only the other parts of the agent know, asked for at each beat. */
+export interface Vitals {
+  plcLink: 'up' | 'down'
+  buffer: { mode: 'live' | 'draining' | 'storing'; queuedMessages: number }
+  ledger: Record<string, MachineLedger>
+}
+
+/** The status that ends a session: the broker's will, or the agent's own farewell. */
+export function offlineStatus(topic: string, reason: OfflineStatusV1['reason'], sessionId: string): Publish {
+  const status: OfflineStatusV1 = { schemaVersion: 1, timestamp: Date.now(), state: 'offline', reason, sessionId }
+  return { topic, payload: JSON.stringify(status), retain: true }
+}
+
+/** Publishes the gateway's status when a session begins, every 10 s, and when something in it has changed. */
+export class Heartbeat {
+  readonly #topic: string
+  readonly #gateway: { thingName: string; version: string }
+  readonly #vitals: () => Vitals
+  #session: Session | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: {
+    topic: string
+    gateway: { thingName: string; version: string }
+    connection: Pick<MqttConnection, 'onSession'>
+    vitals: () => Vitals
+  }) {
+    this.#topic = options.topic
+    this.#gateway = options.gateway
+    this.#vitals = options.vitals
+    options.connection.onSession((session) => {
+      this.#session = session
+      clearInterval(this.#timer)
+      if (!session) return
+      // After the others have heard of the session too: the first beat tells of them.
+      queueMicrotask(() => this.beat())
+      this.#timer = setInterval(() => this.beat(), INTERVAL_MS)
+    })
+  }
+
+  /** Publishes now; nothing without a session, whose end the will has told. */
+  beat(): void {
+    this.#session?.publish(
+      { topic: this.#topic, payload: JSON.stringify(this.#status(this.#session.id)), retain: true },
+      () => undefined,
+    )
+  }
+
+  /** Says that this is an orderly stop; resolves when the broker has taken it, or after a while. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    const session = this.#session
+    this.#session = undefined
+    if (!session) return
+    await new Promise<void>((resolve) => {
+      setTimeout(resolve, FAREWELL_MS).unref()
+      session.publish(offlineStatus(this.#topic, 'shutdown', session.id), resolve)
+    })
+  }
+
+  #status(sessionId: string): OnlineStatusV1 {
+    const { plcLink, buffer, ledger } = this.#vitals()
+    return {
+      schemaVersion: 1,
+      timestamp: Date.now(),
+      state: 'online',
+      sessionId,
+      gateway: { ...this.#gateway, uptimeSec: Math.floor(process.uptime()) },
+      // A status that arrives has proved the first two.
+      health: { internet: 'up', mqtt: 'up', plcLink, buffer },
+      ledger,
+    }
+  }
+}

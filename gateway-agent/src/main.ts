@@ -1,0 +1,105 @@
+import { parseArgs } from 'node:util'
+import { Failure } from './failure.ts'
+
+const USAGE = `usage: gateway-agent COMMAND --config FILE
+
+  run      read the machines and send what is read, until SIGTERM or Ctrl-C
+  enroll   get this gateway's identity: --url URL of the API, --token one-time token; --force replaces an identity
+  check    check the configuration, without touching the network
+  read     read every tag once and print it, without sending
+
+Exit codes: 0 done, 1 failed, 2 wrong use or configuration.`
+
+interface Options {
+  config: string
+  url: string | undefined
+  token: string | undefined
+  force: boolean
+}
+
+/** Each returns its exit code; what it needs is imported only then, which keeps `run` small. */
+const COMMANDS: Record<string, (options: Options) => Promise<number>> = {
+  async run({ config }) {
+    const { readConfiguration } = await import('./configuration.ts')
+    const configuration = readConfiguration(config)
+    const { becomeLean } = await import('./lean.ts')
+    await becomeLean(configuration.dataDir, process.argv.slice(2))
+    const { createLog } = await import('./log.ts')
+    const { run } = await import('./run.ts')
+    await run(configuration, createLog(), stopSignal())
+    return 0
+  },
+  async enroll({ config, url, token, force }) {
+    if (!url || !token) throw new Failure(`enroll: --${url ? 'token' : 'url'} is missing\n\n${USAGE}`, 2)
+    const { readConfiguration } = await import('./configuration.ts')
+    const { dataDir } = readConfiguration(config)
+    const { enrol } = await import('./enrol.ts')
+    const { thingName, tenant, plant } = await enrol({ dataDir, url, token, force })
+    console.log(`enrolled as ${thingName} (tenant ${tenant}, plant ${plant}); its identity is in ${dataDir}`)
+    return 0
+  },
+  async check({ config }) {
+    const { check } = await import('./check.ts')
+    for (const line of check(config)) console.log(line)
+    return 0
+  },
+  async read({ config }) {
+    const { readConfiguration } = await import('./configuration.ts')
+    const { readOnce } = await import('./read.ts')
+    return (await readOnce(readConfiguration(config), (line) => console.log(line))) ? 0 : 1
+  },
+}
+
+/** Aborts at the first SIGTERM or SIGINT; a second one ends the process at once. */
+function stopSignal(): AbortSignal {
+  const stopping = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stopping.signal.aborted) process.exit(1)
+      stopping.abort()
+    })
+  }
+  return stopping.signal
+}
+
+function parse(args: string[]): { command: string | undefined; options: Options; help: boolean } {
+  try {
+    const { positionals, values } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        config: { type: 'string' },
+        url: { type: 'string' },
+        token: { type: 'string' },
+        force: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    })
+    if (positionals.length > 1) throw new Error(`one command at a time, not ${positionals.join(' ')}`)
+    const { config = '', url, token, force, help } = values
+    return { command: positionals[0], options: { config, url, token, force }, help }
+  } catch (error) {
+    throw new Failure(`${(error as Error).message}\n\n${USAGE}`, 2)
+  }
+}
+
+async function main(args: string[]): Promise<number> {
+  const { command, options, help } = parse(args)
+  if (help) {
+    console.log(USAGE)
+    return 0
+  }
+  const perform = Object.hasOwn(COMMANDS, command ?? '') ? COMMANDS[command!] : undefined
+  if (!perform)
+    throw new Failure(`${command ? `"${command}" is not a command` : 'a command is missing'}\n\n${USAGE}`, 2)
+  if (!options.config) throw new Failure(`${command!}: --config FILE is missing\n\n${USAGE}`, 2)
+  return perform(options)
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  if (!(error instanceof Failure)) throw error
+  console.error(error.message)
+  process.exitCode = error.exitCode
+}

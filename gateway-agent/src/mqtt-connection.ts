@@ -1,0 +1,218 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connect, type MqttClient } from 'mqtt'
+import { Backoff } from './backoff.ts'
+import type { Identity } from './identity.ts'
+import type { Log } from './log.ts'
+import { addressesOf, type MqttAddress } from './mqtt-endpoint.ts'
+import { explain } from './mqtt-faults.ts'
+
+/** IoT Core takes one CONNECT per second and clientId. */
+const RECONNECT = { firstMs: 1000, longestMs: 60_000 }
+/** IoT Core's smallest keep-alive; it declares a client dead at 1.5 times. */
+const KEEPALIVE_SECONDS = 30
+const CONNECT_TIMEOUT_MS = 15_000
+const DISCONNECT_MS = 1000
+/** Publishes wait, and nothing at all has been acknowledged for this long: the connection is dead, whatever TCP says. */
+const NO_ACK_MS = 30_000
+/** So many sessions that ended young within a minute are no weather. */
+const CLASH = { sessions: 3, withinMs: 60_000 }
+
+export interface Publish {
+  topic: string
+  payload: string
+  retain?: boolean
+}
+
+/** One connection, from CONNACK to its end. */
+export interface Session {
+  /** New at each connect; also in the will, so that the cloud can tell a late will from the present session. */
+  readonly id: string
+  /** Publishes at QoS 1 and calls `acknowledged` after the PUBACK, never for a session that has ended. Returns its message id. */
+  publish: (message: Publish, acknowledged: () => void) => number
+  /** Stops waiting for a PUBACK: the message is about to be published again. */
+  forget: (messageId: number) => void
+}
+
+export interface MqttConnectionOptions {
+  identity: Pick<Identity, 'thingName' | 'endpoint' | 'certificatePem' | 'privateKey' | 'caPem'>
+  port: number | 'auto'
+  will: (sessionId: string) => Publish
+  log: Log
+}
+
+/**
+ * The gateway's one connection to the broker: MQTT 3.1.1, clean sessions (the outbox is the store), clientId = thingName.
+ * mqtt.js does a single session; connecting again is done here, because each session has its own will, port and back-off.
+ */
+export class MqttConnection {
+  readonly #options: MqttConnectionOptions
+  readonly #listeners: ((session: Session | undefined) => void)[] = []
+  readonly #backoff = new Backoff(RECONNECT)
+  readonly #stopping = new AbortController()
+  readonly #ended: Promise<void>
+  #session: Session | undefined
+  #client: MqttClient | undefined
+  #lossTimes: number[] = []
+
+  constructor(options: MqttConnectionOptions) {
+    this.#options = options
+    this.#ended = this.#run(addressesOf(options.identity.endpoint, options.port))
+  }
+
+  /** `listener` hears of each session when it begins, and undefined when it has ended. */
+  onSession(listener: (session: Session | undefined) => void): void {
+    this.#listeners.push(listener)
+    if (this.#session) listener(this.#session)
+  }
+
+  /** Disconnects in order, so that the broker drops the will. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    if (this.#client) end(this.#client)
+    await this.#ended
+  }
+
+  async #run(addresses: readonly MqttAddress[]): Promise<void> {
+    const { signal } = this.#stopping
+    for (let attempt = 0; ;) {
+      const address = addresses[attempt % addresses.length]!
+      const { wasConnected, error } = await this.#runSession(address)
+      if (signal.aborted) return
+      if (wasConnected) this.#watchForClash()
+      else attempt += 1
+      const waitMs = this.#backoff.nextMs()
+      this.#options.log.warnOften(
+        'mqtt',
+        `mqtt: ${explain(error, address)}; next attempt in ${(waitMs / 1000).toFixed(1)} s`,
+      )
+      const slept = await sleep(waitMs, true, { signal }).catch(() => false)
+      if (!slept) return
+    }
+  }
+
+  /** From the attempt to the end of the session, or to its failure. */
+  #runSession(address: MqttAddress): Promise<{ wasConnected: boolean; error: unknown }> {
+    const { promise, resolve } = Promise.withResolvers<{ wasConnected: boolean; error: unknown }>()
+    const id = randomUUID()
+    let client: MqttClient
+    try {
+      client = this.#open(address, id)
+    } catch (error) {
+      // OpenSSL refuses a damaged CA file here.
+      return Promise.resolve({ wasConnected: false, error })
+    }
+    this.#client = client
+    let wasConnected = false
+    let error: unknown
+    let stopWatching = () => {}
+
+    client.on('connect', () => {
+      wasConnected = true
+      this.#backoff.reset()
+      this.#options.log.settled('mqtt')
+      this.#options.log.info(
+        `mqtt: connected to ${address.host}:${address.port} as ${this.#options.identity.thingName}`,
+      )
+      const { session, stop } = watchedSession(client, id, () => {
+        error = new Error(`no PUBACK for ${NO_ACK_MS / 1000} s`)
+        client.stream.destroy()
+      })
+      stopWatching = stop
+      this.#tell(session)
+    })
+    client.on('error', (fault) => {
+      error ??= fault
+    })
+    client.once('close', () => {
+      stopWatching()
+      // Ends what mqtt.js still holds; an error that comes late from the socket still finds a listener.
+      client.end(true)
+      if (wasConnected) this.#tell(undefined)
+      resolve({ wasConnected, error })
+    })
+    return promise
+  }
+
+  #open({ host, port, alpn }: MqttAddress, sessionId: string): MqttClient {
+    const { identity, will } = this.#options
+    const { topic, payload, retain } = will(sessionId)
+    return connect({
+      protocol: 'mqtts',
+      host,
+      port,
+      ...(alpn && { ALPNProtocols: [alpn] }),
+      key: identity.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+      cert: identity.certificatePem,
+      ca: identity.caPem,
+      clientId: identity.thingName,
+      protocolVersion: 4,
+      clean: true,
+      keepalive: KEEPALIVE_SECONDS,
+      // Publishing must not put off the ping: without it a dead line would only show when TCP gives up.
+      reschedulePings: false,
+      timerVariant: 'native',
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      reconnectPeriod: 0,
+      will: { topic, payload: Buffer.from(payload), qos: 1, retain: retain ?? false },
+    })
+  }
+
+  #tell(session: Session | undefined): void {
+    this.#session = session
+    for (const listener of this.#listeners) listener(session)
+  }
+
+  #watchForClash(): void {
+    const now = performance.now()
+    this.#lossTimes = [...this.#lossTimes.filter((at) => now - at < CLASH.withinMs), now]
+    if (this.#lossTimes.length < CLASH.sessions) return
+    this.#options.log.warnOften(
+      'clash',
+      `mqtt: ${this.#lossTimes.length} sessions ended within a minute. Does another computer use the identity of ` +
+        `${this.#options.identity.thingName} (a copied disk)? Or does the policy refuse what this gateway publishes?`,
+    )
+  }
+}
+
+/** DISCONNECT when there is a session, after which the socket gets a moment to go. */
+function end(client: MqttClient): void {
+  if (!client.connected) return void client.end(true)
+  // mqtt.js would first wait for every PUBACK; what is unacknowledged is in the outbox.
+  for (const messageId of Object.keys(client.outgoing)) client.removeOutgoingMessage(Number(messageId))
+  client.end()
+  setTimeout(() => client.stream.destroy(), DISCONNECT_MS).unref()
+}
+
+/** A session whose publishes are watched: `onDead` when some wait and none has been acknowledged for too long. */
+function watchedSession(client: MqttClient, id: string, onDead: () => void): { session: Session; stop: () => void } {
+  let waiting = 0
+  let hasEnded = false
+  /** Since when publishes wait without any PUBACK; sending one again does not make it younger. */
+  let silentSince: number | undefined
+  const timer = setInterval(() => {
+    if (silentSince !== undefined && performance.now() - silentSince > NO_ACK_MS) onDead()
+  }, NO_ACK_MS / 6)
+  const session: Session = {
+    id,
+    publish({ topic, payload, retain }, acknowledged) {
+      silentSince ??= performance.now()
+      waiting += 1
+      client.publish(topic, payload, { qos: 1, retain: retain ?? false }, (error) => {
+        waiting -= 1
+        if (error || hasEnded) return
+        silentSince = waiting > 0 ? performance.now() : undefined
+        acknowledged()
+      })
+      return client.getLastMessageId()
+    },
+    forget: (messageId) => void client.removeOutgoingMessage(messageId),
+  }
+  return {
+    session,
+    stop() {
+      hasEnded = true
+      clearInterval(timer)
+    },
+  }
+}

@@ -1,0 +1,64 @@
+import 'reflect-metadata'
+import { createPrivateKey, webcrypto, type KeyObject } from 'node:crypto'
+import {
+  BasicConstraintsExtension,
+  Pkcs10CertificateRequest,
+  SubjectAlternativeNameExtension,
+  X509CertificateGenerator,
+  type X509Certificate,
+} from '@peculiar/x509'
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+const HOUR_MS = 3_600_000
+
+const keyPair = () => webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
+const keyObject = async (key: webcrypto.CryptoKey) =>
+  createPrivateKey({ key: Buffer.from(await webcrypto.subtle.exportKey('pkcs8', key)), format: 'der', type: 'pkcs8' })
+
+export interface Issued {
+  certificatePem: string
+  privateKey: KeyObject
+}
+
+export interface TestAuthority {
+  caPem: string
+  issue: (commonName: string) => Promise<Issued>
+  signRequest: (csrPem: string, commonName: string) => Promise<string>
+}
+
+/** A certificate authority that lives as long as the test. */
+export async function createAuthority(): Promise<TestAuthority> {
+  const keys = await keyPair()
+  const validity = { notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(Date.now() + HOUR_MS) }
+  const ca: X509Certificate = await X509CertificateGenerator.createSelfSigned({
+    name: 'CN=Test CA',
+    keys,
+    signingAlgorithm: ALGORITHM,
+    extensions: [new BasicConstraintsExtension(true, undefined, true)],
+    ...validity,
+  })
+  const certify = async (publicKey: webcrypto.CryptoKey, commonName: string) =>
+    X509CertificateGenerator.create({
+      subject: `CN=${commonName}`,
+      issuer: ca.subject,
+      publicKey,
+      signingKey: keys.privateKey,
+      signingAlgorithm: ALGORITHM,
+      extensions: [new SubjectAlternativeNameExtension([{ type: 'ip', value: '127.0.0.1' }])],
+      ...validity,
+    })
+  return {
+    caPem: ca.toString('pem'),
+    async issue(commonName) {
+      const own = await keyPair()
+      const certificate = await certify(own.publicKey, commonName)
+      return { certificatePem: certificate.toString('pem'), privateKey: await keyObject(own.privateKey) }
+    },
+    async signRequest(csrPem, commonName) {
+      const request = new Pkcs10CertificateRequest(csrPem)
+      if (!(await request.verify())) throw new Error('the signature of the CSR is wrong')
+      const certificate = await certify(await request.publicKey.export(), commonName)
+      return certificate.toString('pem')
+    },
+  }
+}

@@ -1,0 +1,65 @@
+import type { AddressInfo } from 'node:net'
+import { createServer, type TLSSocket } from 'node:tls'
+import { Aedes, type AedesPublishPacket } from 'aedes'
+import type { TestAuthority } from './test-authority.ts'
+
+export interface Received {
+  clientId: string | undefined
+  topic: string
+  payload: string
+  retain: boolean
+}
+
+export interface TestBroker {
+  port: number
+  /** Everything published, wills included, in order; a repeated publish is there twice. */
+  received: Received[]
+  /** While false, the broker takes messages and acknowledges none. */
+  acknowledges: boolean
+  /** Cuts all connections, as when the line breaks. */
+  cut: () => void
+  stop: () => Promise<void>
+}
+
+/** A real MQTT broker behind mutual TLS, on a free port unless one is given. */
+export async function startBroker(authority: TestAuthority, port = 0): Promise<TestBroker> {
+  const aedes = await Aedes.createBroker()
+  const { certificatePem, privateKey } = await authority.issue('broker')
+  const sockets = new Set<TLSSocket>()
+  const server = createServer(
+    {
+      cert: certificatePem,
+      key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+      ca: authority.caPem,
+      requestCert: true,
+      rejectUnauthorized: true,
+    },
+    (socket) => {
+      sockets.add(socket)
+      socket.on('error', () => undefined)
+      socket.on('close', () => sockets.delete(socket))
+      aedes.handle(socket)
+    },
+  )
+  const broker: TestBroker = {
+    port: 0,
+    received: [],
+    acknowledges: true,
+    cut() {
+      for (const socket of sockets) socket.destroy()
+    },
+    async stop() {
+      broker.cut()
+      await new Promise((resolve) => aedes.close(() => server.close(resolve)))
+    },
+  }
+  aedes.authorizePublish = (client, packet, allow) => {
+    const { topic, payload, retain } = packet as AedesPublishPacket
+    broker.received.push({ clientId: client?.id, topic, payload: payload.toString(), retain })
+    // aedes sends the PUBACK after this call-back.
+    if (broker.acknowledges) allow(null)
+  }
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  broker.port = (server.address() as AddressInfo).port
+  return broker
+}
