@@ -13,6 +13,8 @@ export default defineConfig({
           name: 'services',
           include: ['test/services/**/*.test.ts'],
           globalSetup: ['test/helpers/services-setup.ts'],
+          // The errors that the tests provoke would drown the report.
+          env: { POWERTOOLS_LOG_LEVEL: 'SILENT' },
           pool: 'forks',
           testTimeout: 30_000,
           hookTimeout: 60_000,
