@@ -1,4 +1,5 @@
 /** Keys of the realtime side in Redis, and the writes that ingest and status share. Postgres is the truth of all of it. */
+import type { LiveGateway, LiveMachine } from '../../schemas/live.ts'
 import type { StatusEvent, TelemetryEvent } from '../../schemas/queues.ts'
 import type { Redis } from '../runtime/redis.ts'
 
@@ -19,32 +20,42 @@ export const liveVersionKey = key('live-version')
 export const plantIdKey = key('plant-id')
 export const connectionKey = (connectionId: string) => `connection:${connectionId}`
 
-/** One field of a hash: its JSON holds `revision`, which grows with each change in Postgres. */
+/** A field of a hash: a machine or a gateway as JSON that ends in its `revision`, which grows with each change. */
 export interface CachedEntry {
   field: string
-  revision: number
   json: string
 }
 
-/**
- * Two consumers may write what they read in another order than they read it: an older revision never replaces a newer.
- * The JSON is stored as given; decoding and encoding it in Lua would round its numbers to 14 digits.
- */
-const WRITE_NEWER = `
-for i = 1, #ARGV, 3 do
-  local known = redis.call('HGET', KEYS[1], ARGV[i])
-  if not known or cjson.decode(known).revision <= tonumber(ARGV[i + 1]) then
-    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])
-  end
-end`
-
-export async function writeNewer(client: Client, hash: string, entries: CachedEntry[]): Promise<void> {
-  const args = entries.flatMap(({ field, revision, json }) => [field, String(revision), json])
-  await client.eval(WRITE_NEWER, { keys: [hash], arguments: args })
+export function cachedEntry(field: string, live: LiveMachine | LiveGateway, revision: number): CachedEntry {
+  return { field, json: JSON.stringify({ ...live, revision }) }
 }
 
-export async function publish(client: Client, event: TelemetryEvent | StatusEvent): Promise<void> {
-  await client.publish(eventsChannel(event), JSON.stringify(event))
+/**
+ * KEYS: the hash. ARGV: the channel, the number of entries, field and JSON of each, then the events.
+ * Two consumers may write in another order than they have committed: an older revision never replaces a newer. The JSON
+ * is kept as given; decoding and encoding it here would round its numbers to 14 digits.
+ */
+const TELL = `
+local function revision(json) return tonumber(string.match(json, '"revision":(%d+)}$')) end
+local last = 2 + 2 * tonumber(ARGV[2])
+for i = 3, last, 2 do
+  local known = redis.call('HGET', KEYS[1], ARGV[i])
+  if not known or revision(known) <= revision(ARGV[i + 1]) then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+end
+for i = last + 1, #ARGV do redis.call('PUBLISH', ARGV[1], ARGV[i]) end`
+
+/** Writes what changed in a plant and publishes its events, in one command. */
+export async function tellPlant(
+  client: Client,
+  plant: PlantName,
+  hash: string,
+  entries: CachedEntry[],
+  events: (TelemetryEvent | StatusEvent)[],
+): Promise<void> {
+  const fields = entries.flatMap(({ field, json }) => [field, json])
+  const messages = events.map((event) => JSON.stringify(event))
+  const args = [eventsChannel(plant), String(entries.length), ...fields, ...messages]
+  await client.eval(TELL, { keys: [hash], arguments: args })
 }
 
 export async function isWatched(client: Client, plant: PlantName): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import type { LiveMachine } from '../../schemas/live.ts'
 import { expiringMap } from '../runtime/expiring-map.ts'
 import { createMachines, type NewMachine } from './create-machines.ts'
 import type { Database } from './database.ts'
@@ -7,8 +8,11 @@ export type MachineName = Pick<NewMachine, 'plantId' | 'slug'>
 
 export interface KnownMachine {
   id: string
+  name: string | null
+  status: LiveMachine['status']
   /** Who sent the newest reading, as the table says; null when that gateway is gone. */
   gatewayId: string | null
+  thingName: string | null
 }
 
 const LIFETIME_MS = 60_000
@@ -27,13 +31,15 @@ export function machineRegister(db: Kysely<Database>): MachineRegister {
   const key = (machine: MachineName) => `${machine.plantId}/${machine.slug}`
 
   async function load(machines: MachineName[]): Promise<void> {
-    const unknown = distinct(machines.filter((machine) => !known.get(key(machine))))
+    const unknown = distinct(machines.filter((machine) => !known.isFresh(key(machine))))
     if (unknown.length === 0) return
-    const { rows } = await sql<{ id: string; plantId: string; slug: string; gatewayId: string | null }>`
-      select m.id, m.plant_id as "plantId", m.slug, m.gateway_id as "gatewayId"
+    const { rows } = await sql<KnownMachine & MachineName>`
+      select m.id, m.plant_id as "plantId", m.slug, m.name, m.status, m.gateway_id as "gatewayId", g.thing_name as "thingName"
       from machines m join unnest(${unknown.map((one) => one.plantId)}::uuid[], ${unknown.map((one) => one.slug)}::text[])
-        as asked(plant_id, slug) using (plant_id, slug)`.execute(db)
-    for (const row of rows) known.set(key(row), { id: row.id, gatewayId: row.gatewayId })
+        as asked(plant_id, slug) using (plant_id, slug)
+        left join gateways g on g.id = m.gateway_id`.execute(db)
+    for (const machine of unknown) known.delete(key(machine))
+    for (const { plantId, slug, ...machine } of rows) known.set(key({ plantId, slug }), machine)
   }
 
   return {

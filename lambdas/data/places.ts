@@ -38,23 +38,25 @@ export function knownPlaces(db: Kysely<Database>): Places {
 
   return {
     async load(senders) {
-      const newPlaces = senders.filter((sender) => !tenants.get(sender.tenant) || !plants.get(plantKey(sender)))
-      const newGateways = senders.filter((sender) => !gateways.get(sender.clientId))
-      if (newPlaces.length > 0) {
-        const slugs = [
-          distinct(newPlaces.map((one) => one.tenant)),
-          distinct(newPlaces.map((one) => one.plant)),
-        ] as const
-        for (const row of await findPlaces(db, ...slugs)) {
+      const stale = senders.filter((sender) => !tenants.isFresh(sender.tenant) || !plants.isFresh(plantKey(sender)))
+      if (stale.length > 0) {
+        const names = [distinct(stale.map((one) => one.tenant)), distinct(stale.map((one) => one.plant))] as const
+        const rows = await findPlaces(db, ...names)
+        for (const sender of stale) {
+          tenants.delete(sender.tenant)
+          plants.delete(plantKey(sender))
+        }
+        for (const row of rows) {
           tenants.set(row.tenant, row.tenantId)
           if (row.plantId === null) continue
           plants.set(`${row.tenant}/${row.plant!}`, { id: row.plantId, province: row.province! })
         }
       }
-      if (newGateways.length > 0) {
-        for (const row of await findGateways(db, distinct(newGateways.map((one) => one.clientId)))) {
-          gateways.set(row.thing_name, { id: row.id, plantId: row.plant_id })
-        }
+      const staleGateways = distinct(senders.map((one) => one.clientId).filter((name) => !gateways.isFresh(name)))
+      if (staleGateways.length > 0) {
+        const rows = await findGateways(db, staleGateways)
+        for (const name of staleGateways) gateways.delete(name)
+        for (const row of rows) gateways.set(row.thing_name, { id: row.id, plantId: row.plant_id })
       }
     },
     of(sender) {

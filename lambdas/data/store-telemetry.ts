@@ -12,6 +12,7 @@
  *   `timestamp_too_old`.
  */
 import type pg from 'pg'
+import type { MachineState } from '../../schemas/live.ts'
 import type { TelemetryV1 } from '../../schemas/telemetry.ts'
 
 export interface ReadingToStore extends Pick<TelemetryV1, 'timestamp' | 'seq' | 'values' | 'quality'> {
@@ -22,11 +23,33 @@ export interface ReadingToStore extends Pick<TelemetryV1, 'timestamp' | 'seq' | 
 
 export type Outcome = 'new' | 'duplicate' | 'seq_conflict' | 'timestamp_too_old'
 
-/** Outcome of each reading, in the order given. `oldest`: epoch ms, the lower bound of the oldest hot day. */
-export async function storeTelemetry(pool: pg.Pool, readings: ReadingToStore[], oldest: number): Promise<Outcome[]> {
-  const { rows } = await pool.query<{ idx: number; outcome: Outcome }>({
+export interface StoredTelemetry {
+  /** In the order of the readings given. */
+  outcomes: Outcome[]
+  /** State after the batch of each machine whose state it has changed, by the machine's id. */
+  states: Map<string, MachineState>
+  /** Of these states: greater than that of any state which these machines had before. */
+  revision: number
+}
+
+/** A row says what became of a reading, or (without `idx`) gives a state that was put together from several readings. */
+interface Row {
+  idx: number | null
+  /** `current`: new, and now the whole state of its machine. */
+  outcome: Outcome | 'current' | 'state'
+  state: (MachineState & { machineId: string; quality: MachineState['quality'] | null }) | null
+  revision: number
+}
+
+/** `oldest`: epoch ms, the lower bound of the oldest hot day. */
+export async function storeTelemetry(
+  pool: pg.Pool,
+  readings: ReadingToStore[],
+  oldest: number,
+): Promise<StoredTelemetry> {
+  const { rows } = await pool.query<Row>({
     name: 'store_telemetry',
-    text: 'select idx, outcome from store_telemetry($1, $2, $3, $4, $5, $6, $7, $8)',
+    text: 'select idx, outcome, state, revision from store_telemetry($1, $2, $3, $4, $5, $6, $7, $8)',
     values: [
       readings.map((reading) => reading.tenantId),
       readings.map((reading) => reading.machineId),
@@ -39,6 +62,20 @@ export async function storeTelemetry(pool: pg.Pool, readings: ReadingToStore[], 
     ],
   })
   const outcomes: Outcome[] = []
-  for (const { idx, outcome } of rows) outcomes[idx - 1] = outcome
-  return outcomes
+  const states = new Map<string, MachineState>()
+  for (const { idx, outcome, state } of rows) {
+    if (idx === null) {
+      const { machineId, quality, ...rest } = state!
+      states.set(machineId, { ...rest, ...(quality && { quality }) })
+      continue
+    }
+    const reading = readings[idx - 1]!
+    outcomes[idx - 1] = outcome === 'current' ? 'new' : (outcome as Outcome)
+    if (outcome === 'current') states.set(reading.machineId, stateOf(reading))
+  }
+  return { outcomes, states, revision: rows[0]?.revision ?? 0 }
+}
+
+function stateOf({ timestamp, seq, receivedAt, values, quality }: ReadingToStore): MachineState {
+  return { timestamp, seq, receivedAt, values, ...(quality && { quality }) }
 }

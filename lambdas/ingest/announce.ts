@@ -3,14 +3,17 @@ import type { Kysely } from 'kysely'
 import type { TelemetryEvent } from '../../schemas/queues.ts'
 import { currentMachines } from '../data/current-machines.ts'
 import type { Database } from '../data/database.ts'
-import { isWatched, publish, stateKey, writeNewer } from '../data/live-cache.ts'
+import { cachedEntry, type CachedEntry, isWatched, stateKey, tellPlant } from '../data/live-cache.ts'
+import type { MachineRegister } from '../data/machine-register.ts'
 import { requestFanOut } from '../data/request-fan-out.ts'
 import { logger, metrics } from '../runtime/frame.ts'
 import type { Redis } from '../runtime/redis.ts'
 import type { AddressedReading } from './address-readings.ts'
+import type { StoreResult } from './store-readings.ts'
 
 interface Realtime {
   db: Kysely<Database>
+  machines: MachineRegister
   redis: Redis
   sqs: SQSClient
   fanOutQueueUrl: string
@@ -18,24 +21,35 @@ interface Realtime {
 
 /**
  * Tells the living what is stored: events, current state, and work for the fan-out where somebody watches. After the
- * commit, so that nobody hears of what may yet be lost. The state is read back and not taken from the batch: it is then
- * right for late data too, and after a commit whose answer was lost. Never fails: the readings are stored, and a
- * realtime side that is away is only counted.
+ * commit, so that nobody hears of what may yet be lost. Never fails: the readings are stored, and a realtime side that
+ * is away is only counted.
  */
-export async function announce(realtime: Realtime, readings: AddressedReading[]): Promise<void> {
+export async function announce(realtime: Realtime, stored: StoreResult): Promise<void> {
+  const readings = [...stored.fresh, ...stored.unheard]
   if (readings.length === 0) return
   try {
-    const plants = await plantsWithStates(realtime.db, readings)
+    const entries = await entriesByPlant(realtime, stored)
+    const plants = [...Map.groupBy(readings, (reading) => reading.plantId)].map(([plantId, ofPlant]) => ({
+      tenant: ofPlant[0]!.tenant,
+      plant: ofPlant[0]!.plant,
+      entries: entries.get(plantId) ?? [],
+      events: ofPlant.map(eventOf),
+    }))
     const watched = await realtime.redis.use(async (client) => {
-      const seen = await Promise.all(plants.map((plant) => isWatched(client, plant)))
-      await Promise.all(plants.map((plant) => writeNewer(client, stateKey(plant), plant.states)))
-      await Promise.all(readings.map((reading) => publish(client, eventOf(reading))))
-      return plants.filter((_, index) => seen[index])
+      const told = await Promise.all(
+        plants.map((plant) =>
+          Promise.all([
+            isWatched(client, plant),
+            tellPlant(client, plant, stateKey(plant), plant.entries, plant.events),
+          ]),
+        ),
+      )
+      return plants.filter((plant, index) => told[index]![0] && plant.entries.length > 0)
     })
-    const items = watched.map(({ tenant, plant, states }) => ({
-      tenant,
-      plant,
-      machines: states.map((state) => state.field),
+    const items = watched.map((plant) => ({
+      tenant: plant.tenant,
+      plant: plant.plant,
+      machines: plant.entries.map((entry) => entry.field),
       gateways: [],
     }))
     await requestFanOut(realtime.sqs, realtime.fanOutQueueUrl, items)
@@ -45,18 +59,32 @@ export async function announce(realtime: Realtime, readings: AddressedReading[])
   }
 }
 
-async function plantsWithStates(db: Kysely<Database>, readings: AddressedReading[]) {
-  const machines = Map.groupBy(await currentMachines(db, readings), (machine) => machine.plantId)
-  const plants = Map.groupBy(readings, (reading) => reading.plantId)
-  return [...plants].map(([plantId, [first]]) => ({
-    tenant: first!.tenant,
-    plant: first!.plant,
-    states: (machines.get(plantId) ?? []).map((machine) => ({
-      field: machine.slug,
-      revision: machine.revision,
-      json: JSON.stringify(machine),
-    })),
-  }))
+/** States as the store gave them; read back only where an earlier attempt has changed them. */
+async function entriesByPlant(
+  { db, machines }: Realtime,
+  { fresh, unheard, states }: StoreResult,
+): Promise<Map<string, CachedEntry[]>> {
+  const byPlant = new Map<string, CachedEntry[]>()
+  const add = (plantId: string, entry: CachedEntry) => {
+    const known = byPlant.get(plantId)
+    if (known) known.push(entry)
+    else byPlant.set(plantId, [entry])
+  }
+  for (const [machineId, { plantId, machine: slug }] of new Map(fresh.map((one) => [one.machineId, one]))) {
+    const changed = states.get(machineId)
+    if (changed === undefined) continue
+    const { name, status, thingName } = machines.get({ plantId, slug })!
+    add(
+      plantId,
+      cachedEntry(slug, { machineId, slug, name, status, thingName, state: changed.state }, changed.revision),
+    )
+  }
+  if (unheard.length > 0) {
+    for (const { plantId, revision, ...machine } of await currentMachines(db, unheard)) {
+      add(plantId, cachedEntry(machine.slug, machine, revision))
+    }
+  }
+  return byPlant
 }
 
 function eventOf(reading: AddressedReading): TelemetryEvent {

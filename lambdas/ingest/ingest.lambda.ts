@@ -22,7 +22,7 @@ import { announce } from './announce.ts'
 import { countReadings } from './count-readings.ts'
 import { noteSenders } from './note-senders.ts'
 import { readTelemetry } from './read-telemetry.ts'
-import { storeReadings, toAnnounce } from './store-readings.ts'
+import { storeReadings } from './store-readings.ts'
 
 const environment = readEnvironment({
   ...postgresEnvironment,
@@ -53,7 +53,7 @@ export const handler = frame(async (event: SQSEvent): Promise<SQSBatchResponse> 
   const stored = await storeReadings({ pool, oldest, createPartitions }, addressed)
   countReadings(stored)
   await noteSenders(db, machines, [...stored.fresh, ...stored.duplicates])
-  await announce({ db, redis, sqs, fanOutQueueUrl: environment.FAN_OUT_QUEUE_URL }, toAnnounce(stored))
+  await announce({ db, machines, redis, sqs, fanOutQueueUrl: environment.FAN_OUT_QUEUE_URL }, stored)
 
   const unsent = await sendDeadLetters(sqs, environment.DEAD_LETTER_QUEUE_URL, [...refused, ...stored.refused])
   return retryLater(sqs, environment.QUEUE_URL, [...unaddressed, ...stored.unstored, ...unsent])

@@ -20,7 +20,8 @@ export async function noteSenders(
 ): Promise<void> {
   const seen = new Map<string, number>()
   const senders = new Map<string, string>()
-  for (const reading of readings.toSorted((a, b) => a.receivedAt - b.receivedAt)) {
+  const inOrder = readings.toSorted((a, b) => a.receivedAt - b.receivedAt)
+  for (const reading of inOrder) {
     const { gatewayId, receivedAt, machineId, plantId, machine } = reading
     if (receivedAt >= (lastNoted.get(gatewayId) ?? 0) + SEEN_EVERY_MS) seen.set(gatewayId, receivedAt)
     const known = machines.get({ plantId, slug: machine })
@@ -34,8 +35,8 @@ export async function noteSenders(
     return
   }
   for (const [gatewayId, receivedAt] of seen) lastNoted.set(gatewayId, receivedAt)
-  for (const { machineId, plantId, machine } of readings) {
+  for (const { machineId, plantId, machine, gatewayId, clientId } of inOrder) {
     const known = machines.get({ plantId, slug: machine })
-    if (known && senders.has(machineId)) known.gatewayId = senders.get(machineId)!
+    if (known && senders.has(machineId)) Object.assign(known, { gatewayId, thingName: clientId })
   }
 }

@@ -1,7 +1,8 @@
 import type { SQSRecord } from 'aws-lambda'
 import type pg from 'pg'
+import type { MachineState } from '../../schemas/live.ts'
 import { isDataError, isMissingPartition, isTransient } from '../data/postgres-errors.ts'
-import { type Outcome, storeTelemetry } from '../data/store-telemetry.ts'
+import { type StoredTelemetry, storeTelemetry } from '../data/store-telemetry.ts'
 import { logger, metrics } from '../runtime/frame.ts'
 import { type DeadLetter, Refusal } from '../runtime/refusals.ts'
 import { type AddressedReading, tooOld } from './address-readings.ts'
@@ -12,8 +13,10 @@ export interface StoreResult {
   refused: DeadLetter[]
   /** Not known to be stored: to come back. */
   unstored: SQSRecord[]
-  /** The statement was sent again, so a duplicate can be what its first run has stored without our hearing of it. */
-  sentTwice: boolean
+  /** Duplicates that nobody may have heard of: what an earlier attempt has stored without living to announce it. */
+  unheard: AddressedReading[]
+  /** States that the batch has changed, by machine id. */
+  states: Map<string, { state: MachineState; revision: number }>
 }
 
 interface Store {
@@ -69,26 +72,22 @@ async function halve(store: Store, readings: AddressedReading[], error: Error): 
     duplicates: [...first.duplicates, ...second.duplicates],
     refused: [...first.refused, ...second.refused],
     unstored: [...first.unstored, ...second.unstored],
-    sentTwice: first.sentTwice || second.sentTwice,
+    unheard: [...first.unheard, ...second.unheard],
+    states: new Map([...first.states, ...second.states]),
   }
 }
 
-/**
- * What nobody has heard of yet: new readings, and duplicates that may be so only because an earlier attempt was stored
- * and then lost its connection, or its Lambda, before it could announce them.
- */
-export function toAnnounce({ fresh, duplicates, sentTwice }: StoreResult): AddressedReading[] {
-  const retried = (reading: AddressedReading) => Number(reading.record.attributes.ApproximateReceiveCount) > 1
-  return [...fresh, ...duplicates.filter((reading) => sentTwice || retried(reading))]
-}
-
-function sortByOutcome(readings: AddressedReading[], outcomes: Outcome[], sentTwice: boolean): StoreResult {
-  const result = { ...emptyResult(), sentTwice }
+function sortByOutcome(readings: AddressedReading[], stored: StoredTelemetry, sentTwice: boolean): StoreResult {
+  const result = emptyResult()
+  for (const [machineId, state] of stored.states) result.states.set(machineId, { state, revision: stored.revision })
   for (const [index, reading] of readings.entries()) {
-    const outcome = outcomes[index]!
+    const outcome = stored.outcomes[index]!
     if (outcome === 'new') result.fresh.push(reading)
-    else if (outcome === 'duplicate') result.duplicates.push(reading)
-    else result.refused.push({ record: reading.record, refusal: refusalOf(outcome, reading) })
+    else if (outcome === 'duplicate') {
+      result.duplicates.push(reading)
+      const cameBefore = Number(reading.record.attributes.ApproximateReceiveCount) > 1
+      if (sentTwice || cameBefore) result.unheard.push(reading)
+    } else result.refused.push({ record: reading.record, refusal: refusalOf(outcome, reading) })
   }
   return result
 }
@@ -101,4 +100,7 @@ function refusalOf(
   return new Refusal('seq_conflict', `seq ${seq} of ${machine} was received before with another content`)
 }
 
-const emptyResult = (): StoreResult => ({ fresh: [], duplicates: [], refused: [], unstored: [], sentTwice: false })
+const emptyResult = (): StoreResult => ({
+  ...{ fresh: [], duplicates: [], refused: [], unstored: [], unheard: [] },
+  states: new Map(),
+})

@@ -1,21 +1,20 @@
-/** What was true a moment ago. Only findings are kept; what was not found is looked up again. */
+/**
+ * What was true a moment ago. `get` gives an entry however old it is, so that what was fresh when a batch began does not
+ * vanish in the middle of it; who loads asks `isFresh` first, and deletes what is not found any more.
+ */
 export interface ExpiringMap<Value> {
+  isFresh(key: string): boolean
   get(key: string): Value | undefined
   set(key: string, value: Value): void
+  delete(key: string): void
 }
 
 export function expiringMap<Value>(lifetimeMs: number): ExpiringMap<Value> {
   const entries = new Map<string, { value: Value; until: number }>()
   return {
-    get(key) {
-      const entry = entries.get(key)
-      if (entry === undefined) return undefined
-      if (entry.until > Date.now()) return entry.value
-      entries.delete(key)
-      return undefined
-    },
-    set(key, value) {
-      entries.set(key, { value, until: Date.now() + lifetimeMs })
-    },
+    isFresh: (key) => (entries.get(key)?.until ?? 0) > Date.now(),
+    get: (key) => entries.get(key)?.value,
+    set: (key, value) => entries.set(key, { value, until: Date.now() + lifetimeMs }),
+    delete: (key) => entries.delete(key),
   }
 }

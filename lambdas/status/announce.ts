@@ -1,8 +1,8 @@
 import type { SQSClient } from '@aws-sdk/client-sqs'
 import type { StatusEvent } from '../../schemas/queues.ts'
-import { gatewaysKey, isWatched, publish, writeNewer } from '../data/live-cache.ts'
+import { cachedEntry, gatewaysKey, isWatched, tellPlant } from '../data/live-cache.ts'
 import { requestFanOut } from '../data/request-fan-out.ts'
-import { liveGatewayOf } from '../data/update-presence.ts'
+import { liveGatewayOf, type Presence } from '../data/update-presence.ts'
 import { logger, metrics } from '../runtime/frame.ts'
 import type { Redis } from '../runtime/redis.ts'
 import type { StatusMessage } from './read-status.ts'
@@ -20,11 +20,14 @@ export async function announce(realtime: Realtime, changes: PresenceChange[]): P
   try {
     const plants = plantsOf(changes)
     const watched = await realtime.redis.use(async (client) => {
-      const seen = await Promise.all(plants.map((plant) => isWatched(client, plant)))
-      await Promise.all(plants.map((plant) => writeNewer(client, gatewaysKey(plant), plant.changes.map(entryOf))))
-      const messages = changes.flatMap((change) => change.messages)
-      await Promise.all(messages.map((message) => publish(client, eventOf(message))))
-      return plants.filter((_, index) => seen[index])
+      const told = await Promise.all(
+        plants.map((plant) => {
+          const events = plant.changes.flatMap((change) => change.messages).map(eventOf)
+          const entries = plant.changes.map(({ presence }) => entryOf(presence))
+          return Promise.all([isWatched(client, plant), tellPlant(client, plant, gatewaysKey(plant), entries, events)])
+        }),
+      )
+      return plants.filter((_, index) => told[index]![0])
     })
     const items = watched.map((watchedPlant) => ({
       tenant: watchedPlant.tenant,
@@ -47,10 +50,7 @@ function plantsOf(changes: PresenceChange[]) {
   })
 }
 
-function entryOf({ presence }: PresenceChange) {
-  const revision = presence.statusAt!
-  return { field: presence.thingName, revision, json: JSON.stringify({ ...liveGatewayOf(presence), revision }) }
-}
+const entryOf = (presence: Presence) => cachedEntry(presence.thingName, liveGatewayOf(presence), presence.statusAt!)
 
 function eventOf({ tenant, province, plant, thingName, status, receivedAt, traceId }: StatusMessage): StatusEvent {
   const { state, timestamp } = status
