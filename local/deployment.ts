@@ -9,7 +9,7 @@ import { readSite, type Site } from './assembly/read-site.ts'
 import type { CloudPorts } from './cloud-ports.ts'
 import { prepareDatabase, readDatabase } from './database.ts'
 import { LambdaFunction } from './lambda/function.ts'
-import { openLogFile } from './lambda/log-file.ts'
+import { type LogFile, openLogFile } from './lambda/log-file.ts'
 import { Metrics } from './lambda/metrics.ts'
 import type { Lifetime } from './lifetime.ts'
 import { type LocalAddresses, withOverrides } from './overrides.ts'
@@ -90,10 +90,7 @@ export async function deploy(options: DeployOptions): Promise<Deployment> {
   for (const settings of readFunctions(assembly, environmentOf)) {
     const log = openLogFile(join(rootDir, 'logs', `${settings.name}.log`))
     await lifetime.own(`log of ${settings.name}`, log, () => log.close())
-    const lambda = new LambdaFunction(settings, (line) => {
-      log.write(line)
-      metrics.record(line, log.write)
-    })
+    const lambda = new LambdaFunction(settings, (line) => takeLine(line, metrics, log))
     functions.set(settings.name, await lifetime.own(settings.name, lambda, () => lambda.stop()))
   }
   return {
@@ -108,6 +105,15 @@ export async function deploy(options: DeployOptions): Promise<Deployment> {
     localize,
     originOf: (host) => localize(`https://${host}`),
     database: { name: database.DBName },
+  }
+}
+
+/** Metrics are shown elsewhere; as lines they would be most of the log. */
+function takeLine(line: string, metrics: Metrics, log: LogFile): void {
+  try {
+    if (!metrics.record(line)) log.write(line)
+  } catch (error) {
+    log.write(`${line}\nlocal/: the line above is no EMF document that CloudWatch would take: ${String(error)}`)
   }
 }
 

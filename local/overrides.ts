@@ -39,6 +39,7 @@ export function withOverrides(template: Record<string, string>, local: LocalAddr
   const instead = Object.entries(INSTEAD(local))
     .filter(([name]) => name in template)
     .map(([, values]) => values)
-  const merged: Record<string, string | undefined> = Object.assign({ ...template }, EVERYWHERE(local), ...instead)
+  const all = [template, EVERYWHERE(local), ...instead].flatMap((part) => Object.entries(part))
+  const merged = Object.fromEntries<string | undefined>(all)
   return Object.fromEntries(Object.entries(merged).filter((entry): entry is [string, string] => entry[1] !== undefined))
 }

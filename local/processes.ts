@@ -48,8 +48,10 @@ export async function end(pid: number, signal: NodeJS.Signals, graceMs = 10_000)
   const started = startOf(pid)
   if (started === undefined) return
   process.kill(pid, signal)
-  for (const deadline = Date.now() + graceMs; startOf(pid) === started; await sleep(20)) {
+  const deadline = Date.now() + graceMs
+  while (startOf(pid) === started) {
     if (Date.now() > deadline) process.kill(pid, 'SIGKILL')
+    await sleep(20)
   }
 }
 

@@ -36,10 +36,13 @@ export async function startRedis(options: { dataDir: string; port?: number }): P
   const { pid } = child
   remember(pidFile, pid)
   const url = `redis://127.0.0.1:${port}`
-  for (const deadline = Date.now() + READY_WITHIN_MS; !(await answers(url)); await sleep(20)) {
-    if (child.exitCode === null && Date.now() < deadline) continue
-    await end(pid, 'SIGKILL')
-    throw new Error(`Redis did not start. Its log ${logFile}:\n${readFileSync(logFile, 'utf8').slice(-2000)}`)
+  const deadline = Date.now() + READY_WITHIN_MS
+  while (!(await answers(url))) {
+    if (child.exitCode !== null || Date.now() > deadline) {
+      await end(pid, 'SIGKILL')
+      throw new Error(`Redis did not start. Its log ${logFile}:\n${readFileSync(logFile, 'utf8').slice(-2000)}`)
+    }
+    await sleep(20)
   }
   return { url, stop: () => end(pid, 'SIGTERM') }
 }

@@ -84,14 +84,11 @@ function table({ web, api, realtime, mqtt, postgres, redis, sqs, metrics, users,
 async function main({ port, fresh, demo }: Flags): Promise<void> {
   const began = performance.now()
   const lifetime = new Lifetime()
-  let stopped = false
+  const stopping = new AbortController()
   const stop = (signal: string) => {
-    stopped = true
+    stopping.abort()
     console.log(`\n${signal}: stopping`)
-    lifetime.end().then(
-      () => process.exit(0),
-      (error: unknown) => fail(error),
-    )
+    lifetime.end().then(() => process.exit(0), fail)
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop(signal))
   if (fresh) forget()
@@ -103,7 +100,7 @@ async function main({ port, fresh, demo }: Flags): Promise<void> {
     )
   } catch (error) {
     // Stopped while it was starting: what broke off is no error, and the signal's handler ends the process.
-    if (!stopped) throw error
+    if (!stopping.signal.aborted) throw error
   }
 }
 

@@ -19,7 +19,7 @@ export function resolveValue(scope: Scope, value: unknown): unknown {
   if (typeof value === 'string') return resolveDynamicReferences(scope, value)
   if (Array.isArray(value)) return value.map((item) => resolveValue(scope, item)).filter((item) => item !== NO_VALUE)
   if (value === null || typeof value !== 'object') return value
-  const entries = Object.entries(value)
+  const entries = Object.entries<unknown>(value as Record<string, unknown>)
   const [name, argument] = entries.length === 1 ? entries[0]! : ['', undefined]
   const intrinsic = INTRINSICS[name]
   if (intrinsic) {

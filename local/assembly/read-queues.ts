@@ -22,25 +22,22 @@ const QueueProperties = v.strictObject({
       v.transform((policy) => JSON.stringify(policy)),
     ),
   ),
-  // Encryption and tags change nothing here.
   KmsMasterKeyId: v.optional(v.unknown()),
   KmsDataKeyReusePeriodSeconds: v.optional(v.unknown()),
   SqsManagedSseEnabled: v.optional(v.unknown()),
   Tags: v.optional(v.unknown()),
 })
 
+/** Encryption and tags change nothing here; the name is no attribute. */
+const WITHOUT_EFFECT = ['QueueName', 'KmsMasterKeyId', 'KmsDataKeyReusePeriodSeconds', 'SqsManagedSseEnabled', 'Tags']
+const ATTRIBUTES = new Set(Object.keys(QueueProperties.entries)).difference(new Set(WITHOUT_EFFECT))
+
 /** Names and attributes of all queues, in the words of SQS's API. */
 export function readQueues(assembly: Assembly): { name: string; attributes: Record<string, string> }[] {
   return assembly.resources('AWS::SQS::Queue').map((queue) => {
-    const {
-      QueueName: _name,
-      KmsMasterKeyId: _k,
-      KmsDataKeyReusePeriodSeconds: _p,
-      SqsManagedSseEnabled: _s,
-      Tags: _t,
-      ...rest
-    } = v.parse(QueueProperties, queue.properties)
-    const attributes = Object.entries(rest).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+    const attributes = Object.entries(v.parse(QueueProperties, queue.properties)).filter(
+      (entry): entry is [string, string] => ATTRIBUTES.has(entry[0]) && typeof entry[1] === 'string',
+    )
     return { name: String(assembly.attribute(queue, 'QueueName')), attributes: Object.fromEntries(attributes) }
   })
 }

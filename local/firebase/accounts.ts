@@ -96,7 +96,8 @@ export class Accounts {
       account.password = hash(password, randomBytes(16))
       account.validSince = Math.floor(Date.now() / 1000)
     }
-    Object.assign(account, Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)))
+    const given = Object.entries<unknown>(rest).filter(([, value]) => value !== undefined)
+    Object.assign(account, Object.fromEntries(given))
     this.#save()
     return account
   }

@@ -78,8 +78,9 @@ export function serveFirebaseAuth(
     lookup: (body) => ({ users: [publicView(readIdToken(body.idToken ?? '', find).account)] }),
     update: (body) => {
       const { account } = readIdToken(body.idToken ?? '', find)
-      const { email: _email, disabled: _disabled, customAttributes: _custom, ...own } = changeOf(body)
-      return signedIn(accounts.change(account.localId, own), nowSec())
+      // What a person may change of the own account.
+      const { password, displayName } = changeOf(body)
+      return signedIn(accounts.change(account.localId, { password, displayName }), nowSec())
     },
     sendOobCode: (body) => sendOobCode({ ...body, returnOobLink: false }),
     resetPassword: (body) => ({

@@ -35,7 +35,7 @@ export class Authorizer {
 
   async #ask(event: HttpEvent, identity: string): Promise<Verdict> {
     const { apiId, http } = event.requestContext
-    const { body: _body, isBase64Encoded: _encoding, ...request } = event
+    const request = { ...event, body: undefined, isBase64Encoded: undefined }
     const { functionError, payload } = await this.#target.invoke({
       ...request,
       type: 'REQUEST',

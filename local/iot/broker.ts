@@ -6,7 +6,7 @@
  * ended by kill -9 would lose what lies in between.
  */
 import { createServer } from 'node:tls'
-import { Aedes, type AuthenticateError, type Client, type ConnectPacket, type PublishPacket } from 'aedes'
+import { Aedes, type Client, type ConnectPacket, type PublishPacket } from 'aedes'
 import { arn } from '../aws-identity.ts'
 import { type CertificateAuthority, certificateId } from './certificate-authority.ts'
 import { Discarder } from './discarder.ts'
@@ -31,8 +31,6 @@ export interface BrokerOptions {
 
 const MAX_PAYLOAD_BYTES = 128 * 1024
 const KEEP_ALIVE_SEC = { least: 30, most: 1200 }
-/** MQTT 3.1.1, table 3.1: CONNACK return code "not authorized". */
-const NOT_AUTHORIZED = 5
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const { registry, authority, log, onPublish } = options
@@ -47,40 +45,13 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     log(`${client.id}: refused ${what}`)
     return new Error(`refused ${what}`)
   }
-
-  const broker = await Aedes.createBroker({
-    preConnect(client, packet, done) {
-      // A smaller keep-alive counts as 30 s, none as the longest.
-      const { least, most } = KEEP_ALIVE_SEC
-      packet.keepalive = packet.keepalive ? Math.min(Math.max(packet.keepalive, least), most) : most
-      if (packet.will) wills.set(client, packet.will)
-      done(null, true)
-    },
-    authenticate(client, _username, _password, done) {
-      const will = wills.get(client)
-      const problem = !may(client, 'Connect', `client/${client.id}`)
-        ? 'connect'
-        : will && !mayPublish(client, will)
-          ? `connect with a will on ${will.topic}`
-          : undefined
-      if (problem === undefined) return done(null, true)
-      done(Object.assign(refusal(client, problem), { returnCode: NOT_AUTHORIZED }) as AuthenticateError, false)
-    },
-    authorizePublish(client, packet, done) {
-      if (!client) return done(null) // the broker's own
-      if (packet.qos === 2) return done(refusal(client, 'publish with QoS 2'))
-      if (packet.payload.length > MAX_PAYLOAD_BYTES)
-        return done(refusal(client, `payload of ${packet.payload.length} bytes`))
-      if (!mayPublish(client, packet))
-        return done(refusal(client, `publish${packet.retain ? ' retained' : ''} to ${packet.topic}`))
-      done(take(client, packet))
-    },
-    authorizeSubscribe(client, subscription, done) {
-      if (may(client, 'Subscribe', `topicfilter/${subscription.topic}`)) done(null, subscription)
-      else done(refusal(client, `subscribe to ${subscription.topic}`))
-    },
-    authorizeForward: (client, packet) => (may(client, 'Receive', `topic/${packet.topic}`) ? packet : null),
-  })
+  const problemOf = (client: Client, { qos, payload, topic, retain }: PublishPacket): Error | undefined => {
+    if (qos === 2) return refusal(client, 'publish with QoS 2')
+    if (payload.length > MAX_PAYLOAD_BYTES) return refusal(client, `payload of ${payload.length} bytes`)
+    if (!mayPublish(client, { topic, retain }))
+      return refusal(client, `publish${retain ? ' retained' : ''} to ${topic}`)
+    return undefined
+  }
   /** An error ends the connection without a PUBACK: the gateway sends it again. */
   const take = (client: Client, packet: PublishPacket): Error | null => {
     if (discarder.isTooFast(client)) {
@@ -97,6 +68,32 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     }
   }
 
+  const broker = await Aedes.createBroker({
+    preConnect(client, packet, done) {
+      // A smaller keep-alive counts as 30 s, none as the longest.
+      const { least, most } = KEEP_ALIVE_SEC
+      packet.keepalive = packet.keepalive ? Math.min(Math.max(packet.keepalive, least), most) : most
+      if (packet.will) wills.set(client, packet.will)
+      done(null, true)
+    },
+    authenticate(client, _username, _password, done) {
+      const will = wills.get(client)
+      const problem = !may(client, 'Connect', `client/${client.id}`)
+        ? 'connect'
+        : will && !mayPublish(client, will) && `connect with a will on ${will.topic}`
+      if (problem) refusal(client, problem)
+      done(null, !problem) // false: CONNACK "not authorized", then closed
+    },
+    authorizePublish(client, packet, done) {
+      // Without a client it is the broker's own.
+      done(client && (problemOf(client, packet) ?? take(client, packet)))
+    },
+    authorizeSubscribe(client, subscription, done) {
+      if (may(client, 'Subscribe', `topicfilter/${subscription.topic}`)) done(null, subscription)
+      else done(refusal(client, `subscribe to ${subscription.topic}`))
+    },
+    authorizeForward: (client, packet) => (may(client, 'Receive', `topic/${packet.topic}`) ? packet : null),
+  })
   const retained = keepRetainedMessages(broker, options.retainedFile)
   const connected = new Set<Client>()
   broker.on('client', (client) => connected.add(client))

@@ -26,7 +26,7 @@ export async function openCertificateAuthority(folder: string): Promise<Certific
   if (!existsSync(caFile)) await makeAuthority(folder, caFile, keyFile)
   const ca = new x509.X509Certificate(readFileSync(caFile, 'utf8'))
   const signingKey = await importKey(readFileSync(keyFile, 'utf8'))
-  const issue = (subject: string, publicKey: x509.PublicKeyType, extensions: x509.Extension[]) =>
+  const issue = (subject: string, publicKey: webcrypto.CryptoKey | x509.PublicKey, extensions: x509.Extension[]) =>
     x509.X509CertificateGenerator.create({
       serialNumber: randomBytes(16).toString('hex'),
       subject,

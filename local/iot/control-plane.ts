@@ -2,7 +2,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import * as v from 'valibot'
 import type { CertificateAuthority } from './certificate-authority.ts'
-import { certificateOperations, IotError, policyOperations, thingOperations } from './operations.ts'
+import { certificateOperations } from './operations/certificates.ts'
+import { IotError } from './operations/iot-error.ts'
+import { policyOperations } from './operations/policies.ts'
+import { thingOperations } from './operations/things.ts'
 import type { Registry } from './registry.ts'
 
 const Principal = v.pipe(v.string(), v.nonEmpty())
@@ -58,12 +61,15 @@ export function serveIotControlPlane(
       errorHandler: (error, _request, reply) => {
         if (!(error instanceof IotError)) throw error
         const { code, status, message, details } = error
-        return reply
+        void reply
           .code(status)
           .header('x-amzn-errortype', code)
           .send({ message, ...details })
       },
-      handler: (request) => Promise.resolve(run(request, (request.params as { name?: string }).name ?? '')),
+      handler: async (request, reply) => {
+        const { name = '' } = request.params as { name?: string }
+        return reply.send(await run(request, name))
+      },
     })
   }
 }

@@ -65,14 +65,10 @@ export function isAllowed(
 }
 
 function matchesResource(pattern: string, subject: PolicySubject, resource: string): boolean {
-  let unresolved = false
-  const text = pattern.replaceAll(VARIABLE, (_, name: string) => {
-    const value = VARIABLES[name]?.(subject)
-    if (value === undefined) unresolved = true
-    return value ?? ''
-  })
+  const values = new Map([...pattern.matchAll(VARIABLE)].map(([whole, name]) => [whole, VARIABLES[name!]?.(subject)]))
   // A statement whose variable has no value does not apply (same page, "Thing policy variables").
-  return !unresolved && wildcard(text).test(resource)
+  if ([...values.values()].includes(undefined)) return false
+  return wildcard(pattern.replaceAll(VARIABLE, (whole) => values.get(whole)!)).test(resource)
 }
 
 /** `*` is any text and `?` any character; `+` and `#` are literal. */

@@ -54,7 +54,7 @@ function splitColumns(text: string): string[] {
     if (character === '(') depth++
     if (character === ')') depth--
     if (character === ',' && depth === 0) columns.push('')
-    else columns[columns.length - 1] += character
+    else columns.push(columns.pop()! + character)
   }
   return columns.map((column) => column.trim())
 }

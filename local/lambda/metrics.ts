@@ -27,14 +27,11 @@ export class Metrics {
   /** Metric name -> labels -> series. */
   readonly #series = new Map<string, Map<string, Series>>()
 
-  /** Takes a log line when it is an EMF document; any other line is left alone, a wrong document is complained of. */
-  record(line: string, complain: (text: string) => void): void {
-    if (!line.startsWith('{') || !line.includes('"_aws"')) return
-    try {
-      this.#addAll(v.parse(EmfLine, JSON.parse(line)))
-    } catch (error) {
-      complain(`local/: the line above is no EMF document that CloudWatch would take: ${String(error)}`)
-    }
+  /** Takes a log line when it is an EMF document, and says whether it was one. Throws for one that CloudWatch would not take. */
+  record(line: string): boolean {
+    if (!line.startsWith('{') || !line.includes('"_aws"')) return false
+    this.#addAll(v.parse(EmfLine, JSON.parse(line)))
+    return true
   }
 
   #addAll(document: v.InferOutput<typeof EmfLine>): void {
