@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { Problem } from '../../../schemas/api.ts'
+import { ApiErrorCode } from '../../../schemas/error-codes.ts'
 import { SessionEnded } from '../auth/auth-session.ts'
 import { ApiError } from './api-error.ts'
 
@@ -19,6 +20,9 @@ export interface ApiClient {
   get<T extends v.GenericSchema>(schema: T, path: string): Promise<v.InferOutput<T>>
   post<T extends v.GenericSchema>(schema: T, path: string, body?: unknown): Promise<v.InferOutput<T>>
 }
+
+/** A newer API may give codes that this page does not know; they are told like any other failure of the server. */
+const AnyProblem = v.object({ ...Problem.entries, code: v.fallback(ApiErrorCode, 'internal') })
 
 const ANSWER_WITHIN_MS = 15_000
 
@@ -79,7 +83,7 @@ interface Answer {
 
 async function readAnswer(response: Response): Promise<Answer> {
   const body: unknown = await response.json().catch(() => undefined)
-  const parsed = response.ok ? undefined : v.safeParse(Problem, body)
+  const parsed = response.ok ? undefined : v.safeParse(AnyProblem, body)
   const serverTime = Date.parse(response.headers.get('date') ?? '')
   return {
     ok: response.ok,

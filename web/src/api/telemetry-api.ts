@@ -8,7 +8,8 @@ export interface TelemetryApi {
   me(): Promise<Me>
   plants(): Promise<Plant[]>
   machines(plantId: string): Promise<Machine[]>
-  gateways(): Promise<Gateway[]>
+  /** Of all plants of the person, or of one. */
+  gateways(plantId?: string): Promise<Gateway[]>
   realtimeTicket(): Promise<RealtimeTicket>
 }
 
@@ -19,7 +20,8 @@ export function createTelemetryApi(client: ApiClient): TelemetryApi {
     me: () => client.get(Me, '/v1/me'),
     plants: () => allItems((query) => client.get(PlantPage, `/v1/plants?${query}`)),
     machines: (plantId) => allItems((query) => client.get(MachinePage, `/v1/plants/${plantId}/machines?${query}`)),
-    gateways: () => allItems((query) => client.get(GatewayPage, `/v1/gateways?${query}`)),
+    gateways: (plantId) =>
+      allItems((query) => client.get(GatewayPage, `/v1/gateways?${query}${plantId ? `&plantId=${plantId}` : ''}`)),
     realtimeTicket: () => client.post(RealtimeTicket, '/v1/realtime/ticket'),
   }
 }

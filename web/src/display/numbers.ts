@@ -1,6 +1,8 @@
 /** Beyond these, digits in a row say less than a power of ten. */
 const SCIENTIFIC_FROM = 1e9
 const MOST_DECIMALS = 4
+/** More are right only for a value that stays near zero. */
+const SETTLED_DECIMALS = 2
 
 /**
  * Decimals that show three significant digits of this value: 2.16, 71.2, 410. Undefined for a whole number, which does
@@ -9,6 +11,15 @@ const MOST_DECIMALS = 4
 export function decimalsFor(value: number): number | undefined {
   if (Number.isInteger(value)) return undefined
   return Math.min(MOST_DECIMALS, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value)))))
+}
+
+/**
+ * Decimals of a tag after one more value. They are chosen once, so that digits do not dance; only what was chosen while
+ * the value was near zero (a pump that stood still) is cut back to two as soon as it leaves it.
+ */
+export function settleDecimals(chosen: number | undefined, value: number): number | undefined {
+  if (chosen === undefined) return decimalsFor(value)
+  return Math.abs(value) >= 1 ? Math.min(chosen, SETTLED_DECIMALS) : chosen
 }
 
 const formats = new Map<string, Intl.NumberFormat>()

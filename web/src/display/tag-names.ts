@@ -23,3 +23,7 @@ export function tagLabel(name: string): TagLabel {
   const label = known ? name.slice(0, -known[0].length) : name
   return { label: label.replaceAll('_', ' ').trim() || name, unit: known ? known[1] : null }
 }
+
+export function hasUnits(tags: readonly { readonly name: string }[]): boolean {
+  return tags.some((tag) => tagLabel(tag.name).unit !== null)
+}

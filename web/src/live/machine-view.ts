@@ -1,7 +1,7 @@
 import type { LiveMachine, MachineState } from '../../../schemas/live.ts'
 import type { Quality, Scalar } from '../../../schemas/telemetry.ts'
 import { UNKNOWN_CADENCE, withReading, type Cadence } from './cadence.ts'
-import { decimalsFor } from '../display/numbers.ts'
+import { settleDecimals } from '../display/numbers.ts'
 import { withPoint, type TrendPoint } from './trend.ts'
 
 /** The last value of one tag, and what was learnt about the tag while the page was open. */
@@ -13,7 +13,7 @@ export interface TagView {
   readonly timestamp: number
   readonly cadence: Cadence
   readonly trend: readonly TrendPoint[]
-  /** Decimals to show; undefined until a number with a fraction was seen. Never changes after. */
+  /** Decimals to show; undefined until a number with a fraction was seen. */
   readonly decimals: number | undefined
 }
 
@@ -25,13 +25,13 @@ export interface MachineView extends LiveMachine {
 
 /**
  * The machine as shown, after `incoming` was heard. The newest reading by (timestamp, seq) wins: an older one, late or
- * repeated, changes nothing.
+ * repeated, changes nothing. One that is equal may be another part of it: a machine with very many tags does not fit in
+ * one frame.
  */
 export function mergeMachine(shown: MachineView | undefined, incoming: LiveMachine): MachineView {
   if (!shown) return { ...incoming, tags: withState(new Map(), incoming.state), cadence: UNKNOWN_CADENCE }
   const order = compareStates(shown.state, incoming.state)
   if (order > 0) return shown
-  if (order === 0) return { ...incoming, tags: shown.tags, cadence: shown.cadence }
   const gapMs = shown.state && incoming.state ? incoming.state.timestamp - shown.state.timestamp : 0
   return { ...incoming, tags: withState(shown.tags, incoming.state), cadence: withReading(shown.cadence, gapMs) }
 }
@@ -54,7 +54,7 @@ function withState(tags: ReadonlyMap<string, TagView>, state: MachineState | nul
       timestamp: state.timestamp,
       cadence: before ? withReading(before.cadence, state.timestamp - before.timestamp) : UNKNOWN_CADENCE,
       trend: isNumber ? withPoint(before?.trend ?? [], state.timestamp, value) : (before?.trend ?? []),
-      decimals: before?.decimals ?? (isNumber ? decimalsFor(value) : undefined),
+      decimals: isNumber ? settleDecimals(before?.decimals, value) : before?.decimals,
     })
   }
   return next

@@ -19,7 +19,8 @@ export interface PlantFramesEvents {
 export function createPlantFrames(events: PlantFramesEvents) {
   /** Version of the picture shown; undefined until the first snapshot is whole. */
   let version: number | undefined
-  let partsMissing = 0
+  /** Parts of that version's delta that have not come. */
+  let missing = new Set<number>()
   let awaiting = true
   let parts = new Map<number, SnapshotFrame>()
   let kept: DeltaFrame[] = []
@@ -32,10 +33,11 @@ export function createPlantFrames(events: PlantFramesEvents) {
 
   function follow(frame: DeltaFrame): void {
     if (frame.version === version) {
-      partsMissing -= 1
-    } else if (version !== undefined && frame.version === version + 1 && partsMissing <= 0) {
+      missing.delete(frame.part)
+    } else if (version !== undefined && frame.version === version + 1 && missing.size === 0) {
       version = frame.version
-      partsMissing = frame.parts - 1
+      missing = new Set(Array.from({ length: frame.parts }, (_, index) => index + 1))
+      missing.delete(frame.part)
     } else {
       awaiting = true
       kept = [frame]
@@ -50,7 +52,7 @@ export function createPlantFrames(events: PlantFramesEvents) {
     events.snapshot([...parts.values()])
     parts = new Map()
     version = frame.version
-    partsMissing = 0
+    missing = new Set()
     awaiting = false
     const newer = kept.filter((delta) => delta.version > frame.version)
     kept = []

@@ -26,9 +26,8 @@ export function useWatchedPlant(plantId: string) {
       return
     }
     try {
-      const [machines, gateways] = await Promise.all([api.machines(plantId), api.gateways()])
-      const own = gateways.filter((gateway) => gateway.plantId === plantId)
-      live.receivePicture(plantId, machines, own, clock.read())
+      const [machines, gateways] = await Promise.all([api.machines(plantId), api.gateways(plantId)])
+      live.receivePicture(plantId, machines, gateways, clock.read())
       error.value = null
     } catch (caught) {
       error.value = toApiError(caught)

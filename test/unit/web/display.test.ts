@@ -1,0 +1,110 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { ageOf } from '../../../web/src/display/ages.ts'
+import { decimalsFor, formatNumber, settleDecimals } from '../../../web/src/display/numbers.ts'
+import { tagLabel } from '../../../web/src/display/tag-names.ts'
+import { sortTags } from '../../../web/src/display/tag-order.ts'
+import { formatDateTime } from '../../../web/src/display/times.ts'
+import { chooseLanguage, formatLocale } from '../../../web/src/i18n/languages.ts'
+import { safeReturnPath } from '../../../web/src/views/return-path.ts'
+
+describe('numbers', () => {
+  it.each([
+    [2.157, '2,16'],
+    [71.23, '71,2'],
+    [410.3, '410'],
+    [1450, '1.450'],
+    [0.0345, '0,0345'],
+    [-0, '0'],
+    [-3.14159, '-3,14'],
+    [1e308, '1,000E308'],
+  ])('shows %f as %s', (value, text) => {
+    expect(formatNumber(value, 'es-AR', decimalsFor(value))).toBe(text)
+  })
+
+  it('speaks the reader’s locale', () => {
+    expect(formatNumber(1450.5, 'en-US', 1)).toBe('1,450.5')
+  })
+
+  it('keeps the decimals of a tag, whatever comes', () => {
+    expect(settleDecimals(undefined, 0)).toBeUndefined()
+    expect(settleDecimals(undefined, 71.2)).toBe(1)
+    expect(settleDecimals(1, 105.3)).toBe(1)
+    expect(settleDecimals(1, 0.0123)).toBe(1)
+  })
+
+  it('takes back what was chosen near zero, once', () => {
+    expect(settleDecimals(4, 3.51)).toBe(2)
+    expect(settleDecimals(2, 0.02)).toBe(2)
+  })
+
+  it('never shows a negative zero or a number as long as a line', () => {
+    fc.assert(
+      fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => {
+        const text = formatNumber(value, 'es-AR', decimalsFor(value))
+        expect(text).not.toMatch(/^-0(,0*)?$/)
+        expect(text.length).toBeLessThan(20)
+      }),
+    )
+  })
+})
+
+describe('tag names', () => {
+  it.each([
+    ['oil_temp_c', 'oil temp', '°C'],
+    ['vibration_mm_s', 'vibration', 'mm/s'],
+    ['load_pct', 'load', '%'],
+    ['power_kw', 'power', 'kW'],
+    ['temperature', 'temperature', null],
+    ['_c', 'c', null],
+    ['speed.rpm', 'speed.rpm', null],
+  ])('reads %s as %s in %s', (name, label, unit) => {
+    expect(tagLabel(name)).toEqual({ label, unit })
+  })
+
+  it('sorts as people count, and what tells the run state last', () => {
+    const names = ['running', 'zone_10', 'zone_9', 'state', 'alpha'].map((name) => ({ name }))
+    expect(sortTags(names).map((tag) => tag.name)).toEqual(['alpha', 'zone_9', 'zone_10', 'running', 'state'])
+  })
+})
+
+describe('ages', () => {
+  it.each([
+    [0, 'now', 0],
+    [2_999, 'now', 0],
+    [3_000, 's', 3],
+    [59_999, 's', 59],
+    [240_000, 'min', 4],
+    [3 * 3_600_000, 'h', 3],
+    [50 * 3_600_000, 'd', 2],
+    [-5_000, 'now', 0],
+  ])('%i ms is %s %i', (ms, unit, count) => {
+    expect(ageOf(ms)).toEqual({ unit, count })
+  })
+})
+
+it('names the time zone of the plant', () => {
+  const at = Date.UTC(2025, 10, 24, 13, 3, 12)
+  expect(formatDateTime(at, 'es-AR', 'America/Argentina/Buenos_Aires')).toMatch(/24\/11\/2025, 10:03:12 (GMT-3|ART)/)
+})
+
+describe('language', () => {
+  it('is what was chosen, else the browser’s, else Spanish', () => {
+    expect(chooseLanguage('en', ['es-AR'])).toBe('en')
+    expect(chooseLanguage(null, ['de-DE', 'en-GB', 'es'])).toBe('en')
+    expect(chooseLanguage('xx', ['pt-BR'])).toBe('es')
+  })
+
+  it('formats Spanish as in Argentina, English as where the reader is', () => {
+    expect(formatLocale('es', ['es-MX'])).toBe('es-AR')
+    expect(formatLocale('en', ['es-AR', 'en-GB'])).toBe('en-GB')
+    expect(formatLocale('en', ['es-AR'])).toBe('en-US')
+  })
+})
+
+it('goes back only to pages of its own', () => {
+  expect(safeReturnPath('/plants/a?x=1')).toBe('/plants/a?x=1')
+  for (const next of ['//evil.example', '/\\evil.example', 'https://evil.example', undefined, ['/a']]) {
+    expect(safeReturnPath(next)).toBe('/')
+  }
+})

@@ -1,0 +1,124 @@
+import { createPinia, setActivePinia } from 'pinia'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { staleAfterMs, UNKNOWN_CADENCE, withReading } from '../../../web/src/live/cadence.ts'
+import { useClock } from '../../../web/src/live/clock.ts'
+import { conditionOf, countConditions, freshnessOf, readingTime } from '../../../web/src/live/freshness.ts'
+import { mergeMachine } from '../../../web/src/live/machine-view.ts'
+import { withPoint, type TrendPoint } from '../../../web/src/live/trend.ts'
+import type { LiveMachine } from '../../../schemas/live.ts'
+import { gateway, machine } from './live-fixtures.ts'
+
+afterEach(() => void vi.useRealTimers())
+
+/** The machine after readings 1 to `count`, one a second; the last is of 1,000,000 + count seconds. */
+function afterReadings(count: number) {
+  let view = mergeMachine(undefined, machine(1, 1))
+  for (let seq = 2; seq <= count; seq += 1) view = mergeMachine(view, machine(1, seq))
+  return view
+}
+
+function withValues(
+  values: NonNullable<LiveMachine['state']>['values'],
+  quality?: Record<string, 'bad' | 'uncertain'>,
+) {
+  const given = machine(1, 1)
+  return mergeMachine(undefined, { ...given, state: { ...given.state!, values, ...(quality && { quality }) } })
+}
+
+const NOW = 1_001_000
+
+describe('cadence', () => {
+  it('counts as stale after 15 s until it is known, then after 3 intervals, but not before 3 s', () => {
+    expect(staleAfterMs(UNKNOWN_CADENCE)).toBe(15_000)
+    expect(staleAfterMs(withReading(UNKNOWN_CADENCE, 10_000))).toBe(30_000)
+    expect(staleAfterMs(withReading(UNKNOWN_CADENCE, 100))).toBe(3_000)
+  })
+
+  it('is not disturbed by one outage', () => {
+    let cadence = UNKNOWN_CADENCE
+    for (const gap of [2_000, 2_000, 600_000, 2_000]) cadence = withReading(cadence, gap)
+    expect(staleAfterMs(cadence)).toBe(6_000)
+  })
+})
+
+describe('freshness', () => {
+  it('goes stale by the clock alone, within a second', () => {
+    vi.useFakeTimers({ now: 1_010_500 })
+    setActivePinia(createPinia())
+    const clock = useClock()
+    const stop = clock.start()
+    const view = afterReadings(10)
+    const fresh = () => freshnessOf({ timestamp: view.state!.timestamp, cadence: view.cadence }, undefined, clock.now)
+    vi.advanceTimersByTime(2_000)
+    expect(fresh()).toBe('fresh')
+    vi.advanceTimersByTime(1_000)
+    expect(fresh()).toBe('stale')
+    stop()
+  })
+
+  it('is cut off when the gateway is offline, however young the value', () => {
+    const view = afterReadings(3)
+    const reading = { timestamp: view.state!.timestamp, cadence: view.cadence }
+    expect(freshnessOf(reading, gateway('gw-1', 1, 'offline'), view.state!.timestamp)).toBe('offline')
+  })
+
+  it('allows for a gateway whose clock is wrong', () => {
+    expect(readingTime(1_000, { ...gateway('gw-1', 1), clockSkewMs: 90_000 })).toBe(91_000)
+    expect(readingTime(1_000, { ...gateway('gw-1', 1), clockSkewMs: 800 })).toBe(1_000)
+  })
+})
+
+it('corrects a computer’s clock by the server’s', () => {
+  vi.useFakeTimers({ now: 5_000_000 })
+  setActivePinia(createPinia())
+  const clock = useClock()
+  clock.correct(5_001_000)
+  expect(clock.now).toBe(5_000_000)
+  clock.correct(5_600_000)
+  expect(clock.now).toBe(5_600_000)
+})
+
+describe('condition', () => {
+  it.each([
+    ['running', { running: true, state: 'STOP' }],
+    ['stopped', { running: false }],
+    ['running', { state: 'RUN' }],
+    ['stopped', { state: 'detenida' }],
+    ['reporting', { state: 'FAULT 7' }],
+    ['reporting', { running: 1, temperature: 3 }],
+    ['bad', { a: null, b: null }],
+  ] as const)('is %s for %o', (condition, values) => {
+    expect(conditionOf(withValues(values), undefined, NOW)).toBe(condition)
+  })
+
+  it('does not believe a run state of bad quality', () => {
+    expect(conditionOf(withValues({ running: true, t: 1 }, { running: 'bad' }), undefined, NOW)).toBe('reporting')
+  })
+
+  it('is silent before the first reading', () => {
+    expect(conditionOf(mergeMachine(undefined, machine(1, null)), undefined, NOW)).toBe('silent')
+  })
+
+  it('counts running and stopped always, the others when there are any', () => {
+    expect(countConditions(['stale', 'running', 'stale'])).toEqual([
+      { condition: 'running', count: 1 },
+      { condition: 'stopped', count: 0 },
+      { condition: 'stale', count: 2 },
+    ])
+  })
+})
+
+describe('trend', () => {
+  it('keeps ten minutes, one point in five seconds', () => {
+    let trend: readonly TrendPoint[] = []
+    for (let second = 0; second < 1_200; second += 1) trend = withPoint(trend, second * 1_000, second)
+    expect(trend.length).toBeLessThanOrEqual(122)
+    expect(trend.at(-1)).toEqual([1_199_000, 1_199])
+    expect(trend[0]![0]).toBeGreaterThan(599_000)
+  })
+
+  it('does not go back in time', () => {
+    const trend: TrendPoint[] = [[10_000, 1]]
+    expect(withPoint(trend, 9_000, 5)).toBe(trend)
+  })
+})
