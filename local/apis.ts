@@ -6,7 +6,7 @@ import type { Deployment } from './deployment.ts'
 import { Accounts } from './firebase/accounts.ts'
 import { serveFirebaseAuth } from './firebase/auth-endpoint.ts'
 import { MAX_PAYLOAD_BYTES, serveHttpApi } from './http/http-api.ts'
-import { listen, rawServer } from './http/server.ts'
+import { listen, rawServer, server } from './http/server.ts'
 import { serveWeb } from './http/web.ts'
 import { serveWebSocketApi } from './http/websocket-api.ts'
 import type { CertificateAuthority } from './iot/certificate-authority.ts'
@@ -77,7 +77,7 @@ export async function startProductApis(
   await start(lifetime, 'WebSocket API', live, ports.realtime)
   await lifetime.own('WebSocket connections', sockets, () => sockets.close())
 
-  const page = rawServer(MAX_PAYLOAD_BYTES)
+  const page = server(MAX_PAYLOAD_BYTES)
   const firebaseEmulatorUrl = `http://${firebaseHost}`
   await serveWeb(page, { site, originOf, localize, firebaseEmulatorUrl, connectSources: [firebaseEmulatorUrl] })
   await start(lifetime, 'web page', page, ports.web)

@@ -1,5 +1,5 @@
 /** The local cloud as a whole. `startLocalCloud` is what `npm start` and the system tests call. */
-import { mkdirSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { startAwsApis, startFirebaseAuth, startProductApis } from './apis.ts'
 import { readTriggers } from './assembly/read-consumers.ts'
@@ -11,6 +11,7 @@ import { deploy, type Deployment } from './deployment.ts'
 import { type Endpoints, writeEndpoints } from './endpoints.ts'
 import { openCertificateAuthority } from './iot/certificate-authority.ts'
 import { Registry } from './iot/registry.ts'
+import { endLeftovers } from './leftovers.ts'
 import { Lifetime } from './lifetime.ts'
 import { lock } from './lock.ts'
 import { startPostgres } from './postgres.ts'
@@ -55,11 +56,11 @@ export async function startLocalCloud(options: CloudOptions): Promise<LocalCloud
 async function start(options: CloudOptions, lifetime: Lifetime): Promise<Endpoints> {
   const step = steps(options.say ?? (() => undefined))
   const rootDir = resolve(options.rootDir)
-  mkdirSync(rootDir, { recursive: true })
   const path = (name: string) => join(rootDir, name)
   await lifetime.own('lock', lock(rootDir), (held) => held.release())
   rmSync(path('endpoints.json'), { force: true })
   await lifetime.own('endpoints.json', path('endpoints.json'), (file) => rmSync(file, { force: true }))
+  await endLeftovers(rootDir)
   const ports = await choosePorts({ any: options.anyPorts ?? false, web: options.webPort })
 
   const [assemblyDir, postgres, redis, queues, authority] = await together(

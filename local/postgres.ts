@@ -39,7 +39,7 @@ const READY_WITHIN_MS = 30_000
 export async function startPostgres(options: { dataDir: string; port?: number; fsync?: boolean }): Promise<Postgres> {
   const binaries = await postgresBinaries()
   const dir = postgresDataDir(options.dataDir)
-  await endOrphan(dir)
+  await endLeftoverPostgres(options.dataDir)
   if (!existsSync(dir)) initialise(dir, binaries.initdb)
   const password = readFileSync(`${dir}.password`, 'utf8')
   const port = await freePort(options.port)
@@ -98,7 +98,9 @@ function pidFileLines(dir: string): string[] {
   return existsSync(`${dir}/postmaster.pid`) ? readFileSync(`${dir}/postmaster.pid`, 'utf8').split('\n') : []
 }
 
-async function endOrphan(dir: string): Promise<void> {
+/** Ends a server that an earlier run left on this data. */
+export async function endLeftoverPostgres(dataDir: string): Promise<void> {
+  const dir = postgresDataDir(dataDir)
   const pid = Number(pidFileLines(dir)[0])
   if (!pid) return
   if (startOf(pid) !== undefined && commandLineOf(pid).includes(dir)) await end(pid, 'SIGINT')

@@ -13,6 +13,9 @@ export interface Redis {
   stop(): Promise<void>
 }
 
+/** Where its process is remembered. */
+export const redisPidFile = (dataDir: string) => join(dataDir, 'server.json')
+
 const READY_WITHIN_MS = 15_000
 
 /** Starts the server on the data in `dataDir`; one that an earlier run left behind is ended first. */
@@ -20,7 +23,7 @@ export async function startRedis(options: { dataDir: string; port?: number }): P
   if (process.env.REDIS_URL) return useRedis(process.env.REDIS_URL)
   const dataDir = resolve(options.dataDir)
   mkdirSync(dataDir, { recursive: true })
-  const pidFile = join(dataDir, 'server.json')
+  const pidFile = redisPidFile(dataDir)
   await endLeftover(pidFile, 'SIGTERM')
   const { file, env } = redisBinary()
   const port = await freePort(options.port)

@@ -4,6 +4,7 @@ import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startLocalCloud } from './cloud.ts'
 import type { Endpoints } from './endpoints.ts'
+import { endLeftovers } from './leftovers.ts'
 import { Lifetime } from './lifetime.ts'
 import { AlreadyRunning, lock } from './lock.ts'
 import { removePostgresData } from './postgres-home.ts'
@@ -39,8 +40,9 @@ function flags(args: string[]): Flags {
 }
 
 /** Everything but what only saves time: synthesized templates and an unpacked Redis. */
-function forget(): void {
+async function forget(): Promise<void> {
   lock(ROOT_DIR).release() // a running system is not to lose its data
+  await endLeftovers(ROOT_DIR)
   removePostgresData(join(ROOT_DIR, 'postgres'))
   for (const name of [
     'redis',
@@ -91,7 +93,7 @@ async function main({ port, fresh, demo }: Flags): Promise<void> {
     lifetime.end().then(() => process.exit(0), fail)
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop(signal))
-  if (fresh) forget()
+  if (fresh) await forget()
   console.log('Starting the local cloud')
   try {
     const { endpoints } = await startLocalCloud({ rootDir: ROOT_DIR, demo, webPort: port, lifetime, say: console.log })

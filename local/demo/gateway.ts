@@ -7,8 +7,9 @@ import * as v from 'valibot'
 import { stringify } from 'yaml'
 import { CreatedGateway } from '../../schemas/api.ts'
 import type { Endpoints } from '../endpoints.ts'
+import { gatewayPidFile } from '../leftovers.ts'
 import type { Lifetime } from '../lifetime.ts'
-import { end, endLeftover, remember } from '../processes.ts'
+import { end, remember } from '../processes.ts'
 import { type ApiSession, request } from './api-session.ts'
 import type { DemoPlant } from './companies.ts'
 import { signalsOf } from './machine-kinds.ts'
@@ -36,11 +37,10 @@ export async function startGateway(
   const folder = join(rootDir, 'gateways', plant.thingName)
   const dataDir = join(folder, 'data')
   const configFile = join(folder, 'gateway.yaml')
-  const pidFile = join(folder, 'process.json')
+  const pidFile = gatewayPidFile(folder)
   const agent = join(repository, 'gateway-agent/src/main.ts')
   const identity = join(dataDir, 'identity')
   mkdirSync(dataDir, { recursive: true })
-  await endLeftover(pidFile, 'SIGTERM')
   // Written at each start: ports may differ from the last one.
   writeFileSync(configFile, stringify(configuration(plant, dataDir, options)))
   if (!existsSync(join(identity, 'identity.json'))) {

@@ -1,8 +1,12 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 
-/** A Fastify server that leaves bodies as they came: what they mean is for the service behind it. */
+/** A server that ends open connections when it is closed. */
+export const server = (bodyLimit: number): FastifyInstance =>
+  Fastify({ logger: false, bodyLimit, forceCloseConnections: true, exposeHeadRoutes: false })
+
+/** One that leaves bodies as they came, empty ones too: what they mean is for the service behind it. */
 export function rawServer(bodyLimit: number): FastifyInstance {
-  const app = Fastify({ logger: false, bodyLimit, forceCloseConnections: true, exposeHeadRoutes: false })
+  const app = server(bodyLimit)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.addHook('preValidation', (request, _reply, done) => {
