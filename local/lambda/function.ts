@@ -1,6 +1,5 @@
 /** A Lambda function of the template: its instances, made on demand, and its log. */
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Instance } from './instance.ts'
 
 export interface FunctionSettings {
@@ -22,13 +21,14 @@ export interface InvokeResult {
   payload: unknown
 }
 
-/** An instance beyond the first is ended when it had nothing to do for so long. */
-const SURPLUS_IDLE_MS = 60_000
+/** An instance with nothing to do is ended after so long: the last one as Lambda does, those beside it sooner. */
+const IDLE_MS = { last: 5 * 60_000, surplus: 60_000 }
 
 export class LambdaFunction {
   readonly settings: FunctionSettings
   readonly #onLine: (line: string) => void
-  readonly #idle: Instance[] = []
+  /** Each with the timer that ends it. */
+  readonly #idle = new Map<Instance, NodeJS.Timeout>()
   readonly #all = new Set<Instance>()
   readonly #waiting: ((instance: Instance) => void)[] = []
   #stopped = false
@@ -59,9 +59,13 @@ export class LambdaFunction {
   }
 
   async #take(): Promise<Instance> {
-    const free = this.#idle.pop()
-    if (free?.isAlive) return free
-    if (free) this.#all.delete(free)
+    // The last used first, so that surplus ones stay idle until they are ended.
+    for (const [instance, timer] of [...this.#idle].reverse()) {
+      clearTimeout(timer)
+      this.#idle.delete(instance)
+      if (instance.isAlive) return instance
+      this.#all.delete(instance)
+    }
     if (this.#all.size < this.settings.maxInstances) return this.#create()
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
@@ -75,20 +79,19 @@ export class LambdaFunction {
   #release(instance: Instance): void {
     if (!instance.isAlive) this.#all.delete(instance)
     const next = this.#waiting.shift()
-    if (next) next(instance.isAlive ? instance : this.#create())
-    else if (instance.isAlive) {
-      this.#idle.push(instance)
-      void this.#endWhenSurplus(instance)
-    }
+    if (next) next(instance.isAlive || this.#stopped ? instance : this.#create())
+    else if (instance.isAlive)
+      this.#idle.set(instance, setTimeout(() => this.#retire(instance), IDLE_MS.surplus).unref())
   }
 
-  async #endWhenSurplus(instance: Instance): Promise<void> {
-    if (this.#all.size === 1) return
-    await sleep(SURPLUS_IDLE_MS, undefined, { ref: false })
-    const place = this.#idle.indexOf(instance)
-    if (place === -1 || this.#all.size === 1) return
-    this.#idle.splice(place, 1)
+  #retire(instance: Instance, asLast = false): void {
+    if (this.#all.size === 1 && !asLast) {
+      const longer = setTimeout(() => this.#retire(instance, true), IDLE_MS.last - IDLE_MS.surplus).unref()
+      this.#idle.set(instance, longer)
+      return
+    }
+    this.#idle.delete(instance)
     this.#all.delete(instance)
-    await instance.end()
+    void instance.end()
   }
 }

@@ -53,6 +53,8 @@ export class Instance {
       await this.end()
       return initFailure
     }
+    if (!this.isAlive)
+      return failure({ errorType: 'Runtime.ExitError', errorMessage: 'The instance was ended', trace: [] })
     const { promise, resolve } = Promise.withResolvers<InvokeResult>()
     this.#settle = resolve
     const { name, arn, memoryMb, timeoutSec } = this.#settings
