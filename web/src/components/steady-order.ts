@@ -2,6 +2,7 @@ import { computed, ref, type Ref } from 'vue'
 
 /**
  * The keys of the items, sorted, but never under the reader's hand: while the pointer or the focus is in the list,
+ * or `frozen` says so,
  * everything keeps its place and what is new goes to the end. The array is a new one only when the order changed, so a
  * list that is drawn from it stands still.
  */
@@ -9,12 +10,13 @@ export function useSteadyOrder<T>(
   items: Ref<readonly T[]>,
   keyOf: (item: T) => string,
   compare: (a: T, b: T) => number,
+  frozen: () => boolean = () => false,
 ) {
   const held = ref(false)
 
   const keys = computed<readonly string[]>((shown) => {
     const sorted = items.value.toSorted(compare).map(keyOf)
-    const next = held.value && shown ? keepPlaces(shown, sorted) : sorted
+    const next = (held.value || frozen()) && shown ? keepPlaces(shown, sorted) : sorted
     return shown && sameKeys(shown, next) ? shown : next
   })
 

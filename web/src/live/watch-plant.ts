@@ -1,4 +1,4 @@
-import { onScopeDispose, shallowRef } from 'vue'
+import { onScopeDispose, shallowRef, watch } from 'vue'
 import { toApiError, type ApiError } from '../api/api-error.ts'
 import { usePolling } from '../api/polling.ts'
 import { useTelemetryApi } from '../api/telemetry-api.ts'
@@ -20,11 +20,13 @@ export function useWatchedPlant(plantId: string) {
   const picture: PlantPicture = live.watchPlant(plantId)
   onScopeDispose(() => live.unwatchPlant(plantId))
 
+  const isLive = () => live.state === 'live' && picture.whole.value
+  watch(isLive, (now) => {
+    if (now) error.value = null
+  })
+
   async function fetchPicture(): Promise<void> {
-    if (live.state === 'live' && picture.whole.value) {
-      error.value = null
-      return
-    }
+    if (isLive()) return
     try {
       const [machines, gateways] = await Promise.all([api.machines(plantId), api.gateways(plantId)])
       live.receivePicture(plantId, machines, gateways, clock.read())
