@@ -1,5 +1,6 @@
 import { SQSClient } from '@aws-sdk/client-sqs'
-import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import { setImmediate } from 'node:timers/promises'
+import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import type { Database } from '../data/database.ts'
 import { machineRegister } from '../data/machine-register.ts'
 import { ensurePartitions, oldestHotDay } from '../data/partitions.ts'
@@ -22,7 +23,7 @@ import { announce } from './announce.ts'
 import { countReadings } from './count-readings.ts'
 import { noteSenders } from './note-senders.ts'
 import { readTelemetry } from './read-telemetry.ts'
-import { storeReadings } from './store-readings.ts'
+import { storeReadings, type StoreResult } from './store-readings.ts'
 
 const environment = readEnvironment({
   ...postgresEnvironment,
@@ -37,26 +38,48 @@ const places = knownPlaces(db)
 const machines = machineRegister(db)
 
 /**
+ * Readings in one statement. A larger batch goes in parts: Postgres stores one while this process reads the next and
+ * announces the one before.
+ */
+const PART = 350
+
+/**
  * From the telemetry queue into Postgres, each reading exactly once. A message is handled when it is stored, known as a
  * duplicate, or in the dead letter queue; every other one comes back. Throwing means that the whole batch comes back.
  */
 export const handler = frame(async (event: SQSEvent): Promise<SQSBatchResponse> => {
   const oldest = oldestHotDay(Date.now(), environment.HOT_RETENTION_DAYS)
   const refused: DeadLetter[] = []
+  const toRetry: SQSRecord[] = []
+  const parts: Promise<StoreResult>[] = []
+  let storing: Promise<StoreResult> | undefined
 
-  const readings = judgeEach(
-    event.Records.map((record) => ({ record })),
-    refused,
-    readTelemetry,
-  )
-  const { addressed, unaddressed } = await addressReadings({ places, machines }, readings, oldest, refused)
-  const stored = await storeReadings({ pool, oldest, createPartitions }, addressed)
+  for (let start = 0; start < event.Records.length; start += PART) {
+    const records = event.Records.slice(start, start + PART).map((record) => ({ record }))
+    const readings = judgeEach(records, refused, readTelemetry)
+    const { addressed, unaddressed } = await addressReadings({ places, machines }, readings, oldest, refused)
+    toRetry.push(...unaddressed)
+    await storing
+    storing = storeReadings({ pool, oldest, createPartitions }, addressed)
+    parts.push(storing.then(tell))
+    await setImmediate() // the statement leaves before the next part is read
+  }
+  for (const stored of await Promise.all(parts)) {
+    refused.push(...stored.refused)
+    toRetry.push(...stored.unstored)
+  }
+
+  const unsent = await sendDeadLetters(sqs, environment.DEAD_LETTER_QUEUE_URL, refused)
+  return retryLater(sqs, environment.QUEUE_URL, [...toRetry, ...unsent])
+})
+
+/** After the commit: nothing here can undo it, or fail. The statement of the next part goes first. */
+async function tell(stored: StoreResult): Promise<StoreResult> {
+  await setImmediate()
   countReadings(stored)
   await noteSenders(db, machines, [...stored.fresh, ...stored.duplicates])
   await announce({ db, machines, redis, sqs, fanOutQueueUrl: environment.FAN_OUT_QUEUE_URL }, stored)
-
-  const unsent = await sendDeadLetters(sqs, environment.DEAD_LETTER_QUEUE_URL, [...refused, ...stored.refused])
-  return retryLater(sqs, environment.QUEUE_URL, [...unaddressed, ...stored.unstored, ...unsent])
-})
+  return stored
+}
 
 const createPartitions = () => ensurePartitions(db, Date.now(), environment.HOT_RETENTION_DAYS)

@@ -88,7 +88,9 @@ test('what does not fit one frame comes in parts of one version, each at most 32
   await watch('a')
   const slugs = Array.from({ length: 40 }, (_, index) => `machine-${index}`)
   await Promise.all(
-    slugs.map((slug) => setState(slug, Object.fromEntries(['a', 'b', 'c', 'd', 'e', 'f'].map((tag) => [tag, 'ñ'.repeat(250)])))),
+    slugs.map((slug) =>
+      setState(slug, Object.fromEntries(['a', 'b', 'c', 'd', 'e', 'f'].map((tag) => [tag, 'ñ'.repeat(250)]))),
+    ),
   )
   await handle(items(slugs))
   const frames = posted('a')

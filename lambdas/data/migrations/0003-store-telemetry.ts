@@ -48,61 +48,75 @@ begin
             from judged j group by 1, 2) n on n.machine_id = b.machine_id and n.block = b.block
   where b.received is not null or bit_count(b.fresh) > 0
   on conflict (machine_id, block) do update set received = l.received | excluded.received, repeats = l.repeats + excluded.repeats
- ), told as ( -- what can hold the newest value of a tag: the states (without idx) and the new readings that they meet
-  select null::int as idx, s.machine_id, s.tenant_id, s.ts, s.seq, s.received_at, s.values, s.quality, s.older_tags, s.last_seen_at
-  from machine_state s where s.machine_id in (select j.machine_id from judged j where j.is_new)
-  union all
-  select j.idx, j.machine_id, j.tenant_id, j.ts, j.seq, j.received_at, j.values, j.quality, null, j.received_at
-  from judged j where j.is_new
- ), ranked as materialized (
-  select t.*, row_number() over newest as rank, max(t.last_seen_at) over machine as machine_seen_at,
-     -- the newest reading carries every tag of the machine, so it is the state
-     first_value(t.values) over newest = jsonb_merge(t.values) over machine and first_value(t.older_tags) over newest is null as is_whole
-  from told t
-  window newest as (partition by t.machine_id order by t.ts desc, t.seq desc),
-     machine as (partition by t.machine_id order by t.ts, t.seq rows between unbounded preceding and unbounded following)
- ), partial as ( -- else it is put together from several, which are compared with the state that they meet
-  select r.*, first_value(r.ts) over newest as newest_ts, first_value(r.seq) over newest as newest_seq,
-     first_value(r.received_at) over newest as newest_received_at,
-     max(r.ts) filter (where r.idx is null) over machine as state_ts, max(r.seq) filter (where r.idx is null) over machine as state_seq,
-     jsonb_merge(r.values) filter (where r.idx is null) over machine as state_values,
-     jsonb_merge(r.older_tags) filter (where r.idx is null) over machine as state_older_tags,
-     bool_or(r.quality is not null) over machine as has_quality
-  from ranked r where not r.is_whole
-  window newest as (partition by r.machine_id order by r.ts desc, r.seq desc),
-     machine as (partition by r.machine_id order by r.ts desc, r.seq desc rows between unbounded preceding and unbounded following)
+ ), met as ( -- the new readings, with the state that they meet
+  select j.idx, j.machine_id, j.tenant_id, j.ts, j.seq, j.received_at, j.values, j.quality,
+     s.ts as state_ts, s.seq as state_seq, s.received_at as state_received_at, s.values as state_values,
+     s.quality as state_quality, s.older_tags as state_older_tags
+  from judged j left join machine_state s on s.machine_id = j.machine_id where j.is_new
+ ), ranked as (
+  select m.*, row_number() over newest as rank, count(*) over machine as readings, first_value(m.ts) over newest as newest_ts,
+     first_value(m.seq) over newest as newest_seq, first_value(m.received_at) over newest as newest_received_at,
+     first_value(m.values) over newest as newest_values, max(m.received_at) over machine as seen_at,
+     jsonb_merge(m.values) over machine as all_values,
+     bool_or(m.quality is not null or m.state_quality is not null) over machine as has_quality
+  from met m
+  window newest as (partition by m.machine_id order by m.ts desc, m.seq desc),
+     machine as (partition by m.machine_id order by m.ts, m.seq rows between unbounded preceding and unbounded following)
+ ), sorted as materialized ( -- by what the newest reading of a machine does to its state. The common case, first, is to replace it
+  select r.*, case when r.rank > 1 then null
+      when (r.state_ts is null or (r.ts, r.seq) > (r.state_ts, r.state_seq) and r.state_older_tags is null
+         and r.state_values || r.values = r.values) and (r.readings = 1 or r.all_values = r.values) then 'replaces'
+      when (r.ts, r.seq) < (r.state_ts, r.state_seq) and r.state_older_tags is null
+         and r.all_values || r.state_values = r.state_values then 'is late'
+      else 'merges' end as effect
+  from ranked r
  ), compared as (
-  select p.*, coalesce((p.ts, p.seq) < (p.state_ts, p.state_seq), false) as is_late, jsonb_build_array(p.ts, p.seq) as stamp,
-     jsonb_build_array(p.state_ts, p.state_seq) as state_stamp, jsonb_build_array(p.newest_ts, p.newest_seq) as newest_stamp
-  from partial p
- ), merged as materialized ( -- the state first, then the readings by age; of a late one only the tags that the state knows no newer
-  select c.machine_id, c.tenant_id, c.newest_ts, c.newest_seq, c.newest_received_at, c.machine_seen_at,
-     jsonb_merge(case when c.is_late then k.values else c.values end order by c.idx is not null, c.ts, c.seq) as values,
-     nullif(jsonb_strip_nulls(jsonb_merge(k.quality order by c.idx is not null, c.ts, c.seq)), '{}') as quality,
-     nullif(jsonb_strip_nulls(jsonb_merge(k.stamps order by c.idx is not null, c.ts, c.seq)), '{}') as older_tags
-  from compared c cross join lateral (
+  select o.*, coalesce((o.ts, o.seq) < (o.state_ts, o.state_seq), false) as is_late, jsonb_build_array(o.ts, o.seq) as stamp,
+     jsonb_build_array(o.state_ts, o.state_seq) as state_stamp,
+     coalesce((o.newest_ts, o.newest_seq) < (o.state_ts, o.state_seq), false) as state_is_newest
+  from sorted o where o.machine_id in (select n.machine_id from sorted n where n.effect = 'merges')
+ ), merged as materialized ( -- on the state the readings by age; of a late one only the tags that the state knows no newer
+  select c.machine_id, c.tenant_id, c.seen_at,
+     case when c.state_is_newest then max(c.state_ts) else max(c.newest_ts) end as ts,
+     case when c.state_is_newest then max(c.state_seq) else max(c.newest_seq) end as seq,
+     case when c.state_is_newest then max(c.state_received_at) else max(c.newest_received_at) end as received_at,
+     jsonb_merge(c.state_values) filter (where c.rank = 1)
+      || jsonb_merge(case when c.is_late then k.values else c.values end order by c.ts, c.seq) as values,
+     nullif(jsonb_strip_nulls(jsonb_merge(c.state_quality) filter (where c.rank = 1)
+      || jsonb_merge(k.quality order by c.ts, c.seq)), '{}') as quality,
+     nullif(jsonb_merge(s.stamps) || jsonb_merge(k.stamps order by c.ts, c.seq), '{}') as older_tags
+  from compared c
+  left join lateral (
    select jsonb_object_agg(v.tag, v.value) filter (where c.is_late) as values,
-      -- null where the value is good, or of the newest reading: it must erase what an older one has said
+      -- null where the value is good: it erases what was said before
       jsonb_object_agg(v.tag, c.quality -> v.tag) filter (where c.has_quality) as quality,
-      jsonb_object_agg(v.tag, nullif(coalesce(c.older_tags -> v.tag, c.stamp), c.newest_stamp)) as stamps
+      jsonb_object_agg(v.tag, c.stamp) filter (where c.state_is_newest or not c.newest_values ? v.tag) as stamps
    from jsonb_each(c.values) as v(tag, value)
    where not c.is_late or not c.state_values ? v.tag or coalesce(c.state_older_tags -> v.tag, c.state_stamp) < c.stamp
-  ) k
-  group by c.machine_id, c.tenant_id, c.newest_ts, c.newest_seq, c.newest_received_at, c.machine_seen_at
+  ) k on c.rank > 1 or c.is_late or c.has_quality
+  left join lateral (
+   select jsonb_object_agg(t.tag, coalesce(c.state_older_tags -> t.tag, c.state_stamp)) as stamps
+   from jsonb_object_keys(c.state_values) as t(tag)
+   where case when c.state_is_newest then c.state_older_tags ? t.tag else not c.newest_values ? t.tag end
+  ) s on c.rank = 1
+  group by c.machine_id, c.tenant_id, c.seen_at, c.state_is_newest
+ ), seen as (
+  update machine_state s set last_seen_at = greatest(s.last_seen_at, o.seen_at)
+  from sorted o where o.effect = 'is late' and s.machine_id = o.machine_id
  ), state as (
   insert into machine_state as s (machine_id, tenant_id, ts, seq, received_at, values, quality, older_tags, last_seen_at, revision)
-  select r.machine_id, r.tenant_id, r.ts, r.seq, r.received_at, r.values, r.quality, null, r.machine_seen_at, now_us
-  from ranked r where r.rank = 1 and r.is_whole
+  select o.machine_id, o.tenant_id, o.ts, o.seq, o.received_at, o.values, o.quality, null, o.seen_at, now_us
+  from sorted o where o.effect = 'replaces'
   union all
-  select m.machine_id, m.tenant_id, m.newest_ts, m.newest_seq, m.newest_received_at, m.values, m.quality, m.older_tags, m.machine_seen_at, now_us
-  from merged m
-  on conflict (machine_id) do update set (ts, seq, received_at, values, quality, older_tags, last_seen_at, revision) =
-   (excluded.ts, excluded.seq, excluded.received_at, excluded.values, excluded.quality, excluded.older_tags, excluded.last_seen_at, excluded.revision)
+  select m.machine_id, m.tenant_id, m.ts, m.seq, m.received_at, m.values, m.quality, m.older_tags, m.seen_at, now_us from merged m
+  on conflict (machine_id) do update set last_seen_at = greatest(s.last_seen_at, excluded.last_seen_at),
+   (ts, seq, received_at, values, quality, older_tags, revision) =
+   (excluded.ts, excluded.seq, excluded.received_at, excluded.values, excluded.quality, excluded.older_tags, excluded.revision)
  )
- select r.idx, case when r.rank = 1 and r.is_whole then 'current' else 'new' end, null::jsonb, now_us from ranked r where r.idx is not null
+ select o.idx, case when o.effect = 'replaces' then 'current' else 'new' end, null::jsonb, now_us from sorted o
  union all
- select null, 'state', jsonb_build_object('machineId', m.machine_id, 'timestamp', m.newest_ts, 'seq', m.newest_seq,
-   'receivedAt', m.newest_received_at, 'values', m.values, 'quality', m.quality), now_us from merged m
+ select null, 'state', jsonb_build_object('machineId', m.machine_id, 'timestamp', m.ts, 'seq', m.seq, 'receivedAt', m.received_at,
+   'values', m.values, 'quality', m.quality), now_us from merged m
  union all
  select j.idx, case
    when j.is_fresh then case when j.same_as_first then 'duplicate' else 'seq_conflict' end
