@@ -36,13 +36,13 @@ beforeAll(async () => {
     devices: '  - { name: none, driver: modbus-tcp, host: 127.0.0.1, port: 1, unitId: 1 }',
     machines: '  - { slug: none, device: none, intervalMs: 60000, tags: { a: { address: "coil:0" } } }',
   })
-  const file = (name: string) => readFileSync(join(gateway.dataDir, name))
+  const file = (name: string) => readFileSync(join(gateway.dataDir, 'identity', name))
   mqtt = await connectAsync(`mqtts://${endpoints.mqtt.host}:${endpoints.mqtt.port}`, {
     clientId: gateway.thingName,
     protocolVersion: 4,
     ca: file('ca.pem'),
     cert: file('certificate.pem'),
-    key: file('key.pem'),
+    key: file('private-key.pem'),
   })
   await database.connect()
 })
@@ -139,7 +139,7 @@ describe('what can only come from elsewhere than the broker', () => {
     ['factory/granix/ba/planta-baradero/a/b/telemetry', 'invalid_topic'],
     ['factory/nobody/ba/planta-baradero/pump/telemetry', 'unknown_tenant'],
     ['factory/granix/ba/no-plant/pump/telemetry', 'unknown_plant'],
-    ['factory/norpan/sf/planta-rosario/pump/telemetry', 'unknown_gateway'],
+    ['factory/norpan/sf/planta-rosario/pump/telemetry', 'client_topic_mismatch'],
     ['factory/granix/cb/planta-cordoba/pump/telemetry', 'client_topic_mismatch'],
   ])('%s', async (topic, code) => {
     const body = JSON.stringify(envelope(topic))

@@ -85,20 +85,20 @@ it('a register written in the PLC arrives in Postgres, Redis, the events channel
   const shown = page.locator('[data-tag="temperature"]').first()
   await vi.waitFor(async () => expect(await shown.textContent()).toContain('20,5'), 15_000)
 
-  plc.setFloat32(100, 87.25)
+  plc.setFloat32(100, 87.5)
 
-  await vi.waitFor(async () => expect(await newest()).toMatchObject({ temperature: 87.25 }), 10_000)
+  await vi.waitFor(async () => expect(await newest()).toMatchObject({ temperature: 87.5 }), 10_000)
   await vi.waitFor(async () => {
     const state = JSON.parse((await redis.hGet('state:granix:planta-baradero', 'one-reading')) ?? 'null') as LiveMachine
-    expect(state.state?.values).toMatchObject({ temperature: 87.25 })
+    expect(state.state?.values).toMatchObject({ temperature: 87.5 })
   }, 5_000)
   await vi.waitFor(() => {
-    const event = events.find(({ machine, values }) => machine === 'one-reading' && values.temperature === 87.25)
+    const event = events.find(({ machine, values }) => machine === 'one-reading' && values.temperature === 87.5)
     expect(event).toMatchObject({ type: 'telemetry', tenant: 'granix', province: 'ba', plant: 'planta-baradero' })
   }, 5_000)
   await vi.waitFor(() => {
     const machines = socket.messages.flatMap((message) => (message.type === 'delta' ? message.machines : []))
-    expect(machines.some(({ slug, state }) => slug === 'one-reading' && state?.values.temperature === 87.25)).toBe(true)
+    expect(machines.some(({ slug, state }) => slug === 'one-reading' && state?.values.temperature === 87.5)).toBe(true)
   }, 5_000)
-  await vi.waitFor(async () => expect(await shown.textContent()).toContain('87,25'), 5_000)
+  await vi.waitFor(async () => expect(await shown.textContent()).toContain('87,5'), 5_000)
 })
