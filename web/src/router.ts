@@ -11,6 +11,8 @@ declare module 'vue-router' {
   }
 }
 
+const signedInPages = () => import('./views/signed-in-pages.ts')
+
 export function createAppRouter(session: AuthSession) {
   const router = createRouter({
     history: createWebHistory(),
@@ -19,20 +21,20 @@ export function createAppRouter(session: AuthSession) {
       {
         path: '/',
         name: 'overview',
-        component: () => import('./views/OverviewView.vue'),
+        component: async () => (await signedInPages()).OverviewView,
         meta: { section: 'overview' },
       },
       {
         path: '/plants/:plant',
-        component: () => import('./views/PlantFrame.vue'),
+        component: async () => (await signedInPages()).PlantFrame,
         props: true,
         meta: { section: 'overview' },
         children: [
-          { path: '', name: 'plant', component: () => import('./views/PlantView.vue') },
+          { path: '', name: 'plant', component: async () => (await signedInPages()).PlantView },
           {
             path: 'machines/:machine',
             name: 'machine',
-            component: () => import('./views/MachineView.vue'),
+            component: async () => (await signedInPages()).MachineView,
             props: true,
           },
         ],
@@ -40,10 +42,10 @@ export function createAppRouter(session: AuthSession) {
       {
         path: '/gateways',
         name: 'gateways',
-        component: () => import('./views/GatewaysView.vue'),
+        component: async () => (await signedInPages()).GatewaysView,
         meta: { section: 'gateways' },
       },
-      { path: '/:rest(.*)*', name: 'not-found', component: () => import('./views/NotFoundView.vue') },
+      { path: '/:rest(.*)*', name: 'not-found', component: async () => (await signedInPages()).NotFoundView },
     ],
     // Its successor is experimental.
     // eslint-disable-next-line @typescript-eslint/no-deprecated
