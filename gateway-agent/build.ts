@@ -21,3 +21,13 @@ export function bundleAgent(directory: string): string {
   })
   return join(directory, 'gateway-agent.mjs')
 }
+
+// node gateway-agent/build.ts DIRECTORY: the files to install on a gateway.
+if (import.meta.main) {
+  const [directory] = process.argv.slice(2)
+  if (!directory) {
+    console.error('usage: node gateway-agent/build.ts DIRECTORY')
+    process.exit(2)
+  }
+  console.log(bundleAgent(directory))
+}

@@ -18,6 +18,7 @@ const ADVICE: Record<string, string> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: FOREIGN_CA,
   SELF_SIGNED_CERT_IN_CHAIN: FOREIGN_CA,
   DEPTH_ZERO_SELF_SIGNED_CERT: FOREIGN_CA,
+  CERT_SIGNATURE_FAILURE: FOREIGN_CA,
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name: check the endpoint',
   // CONNACK return codes of MQTT 3.1.1 (3.2.2.3).
   '2': 'it refuses this clientId',

@@ -40,12 +40,16 @@ export class Device {
   /** Rejects with DeviceDown only. */
   async read(tags: readonly TagSource[]): Promise<DataValue[]> {
     if (!this.#isOpen && performance.now() < this.#nextAttemptAt) throw new DeviceDown(this.#lastFault)
+    const wasOpen = this.#isOpen
     try {
-      if (!this.#isOpen) await this.#driver.connect()
-      this.#isOpen = true
-      const values = await this.#driver.read(tags)
-      if (!this.isUp) this.#goUp()
-      return values
+      try {
+        return await this.#attempt(tags)
+      } catch (error) {
+        // Many a PLC closes a connection that was idle between two cycles: only a fresh one tells whether it is there.
+        if (!wasOpen) throw error
+        await this.close()
+        return await this.#attempt(tags)
+      }
     } catch (error) {
       await this.#goDown(messageOf(error))
       throw new DeviceDown(this.#lastFault)
@@ -55,6 +59,14 @@ export class Device {
   async close(): Promise<void> {
     this.#isOpen = false
     await this.#driver.close()
+  }
+
+  async #attempt(tags: readonly TagSource[]): Promise<DataValue[]> {
+    if (!this.#isOpen) await this.#driver.connect()
+    this.#isOpen = true
+    const values = await this.#driver.read(tags)
+    if (!this.isUp) this.#goUp()
+    return values
   }
 
   #goUp(): void {

@@ -3,6 +3,7 @@ import { createPrivateKey, webcrypto, type KeyObject } from 'node:crypto'
 import {
   BasicConstraintsExtension,
   Pkcs10CertificateRequest,
+  type PublicKey,
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
   type X509Certificate,
@@ -37,7 +38,7 @@ export async function createAuthority(): Promise<TestAuthority> {
     extensions: [new BasicConstraintsExtension(true, undefined, true)],
     ...validity,
   })
-  const certify = async (publicKey: webcrypto.CryptoKey, commonName: string) =>
+  const certify = async (publicKey: webcrypto.CryptoKey | PublicKey, commonName: string) =>
     X509CertificateGenerator.create({
       subject: `CN=${commonName}`,
       issuer: ca.subject,
@@ -57,7 +58,7 @@ export async function createAuthority(): Promise<TestAuthority> {
     async signRequest(csrPem, commonName) {
       const request = new Pkcs10CertificateRequest(csrPem)
       if (!(await request.verify())) throw new Error('the signature of the CSR is wrong')
-      const certificate = await certify(await request.publicKey.export(), commonName)
+      const certificate = await certify(request.publicKey, commonName)
       return certificate.toString('pem')
     },
   }

@@ -1,0 +1,190 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { messagesPerSecond, readConfiguration } from '../../../gateway-agent/src/configuration.ts'
+import { Failure } from '../../../gateway-agent/src/failure.ts'
+
+const GOOD = `version: 1
+dataDir: ./data
+devices:
+  - { name: plc-1, driver: modbus-tcp, host: 192.0.2.10 }
+  - { name: plc-2, driver: modbus-tcp, host: 192.0.2.11, port: 1502, unitId: 3, timeoutMs: 250 }
+machines:
+  - slug: pump-1
+    device: plc-1
+    intervalMs: 500
+    tags:
+      temperature: { address: "holding:100", type: float32, order: CDAB, unit: "°C", deadband: 0.2 }
+      pressure: { address: "input:7", type: int16, scale: 0.01, offset: 0, unit: bar, intervalMs: 5000 }
+      running: { address: "coil:3" }
+      level: { address: "holding:3", device: plc-2 }
+`
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'agent-configuration-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+function read(text: string) {
+  const file = join(folder, 'config.yaml')
+  writeFileSync(file, text)
+  return readConfiguration(file)
+}
+
+/** The lines of the Failure, without the file's name. */
+function mistakesIn(text: string): string[] {
+  try {
+    read(text)
+  } catch (error) {
+    expect(error).toBeInstanceOf(Failure)
+    expect((error as Failure).exitCode).toBe(2)
+    return (error as Failure).message.split('\n').map((line) => {
+      expect(line.startsWith(join(folder, 'config.yaml:'))).toBe(true)
+      return line.slice(join(folder, 'config.yaml:').length)
+    })
+  }
+  return []
+}
+
+const replaced = (from: string, to: string) => {
+  expect(GOOD).toContain(from)
+  return GOOD.replace(from, to)
+}
+
+describe('a good configuration', () => {
+  it('has its defaults filled in, its tags completed by their machine, and dataDir beside the file', () => {
+    const { dataDir, mqtt, buffer, devices, machines } = read(GOOD)
+    expect(dataDir).toBe(join(folder, 'data'))
+    expect(mqtt).toEqual({ port: 'auto', publishesPerSecond: 80 })
+    expect(buffer).toEqual({ maxMegabytes: 1024 })
+    expect(devices[0]).toEqual({
+      name: 'plc-1',
+      driver: 'modbus-tcp',
+      host: '192.0.2.10',
+      port: 502,
+      unitId: 1,
+      timeoutMs: 1000,
+    })
+    expect(machines[0]!.tags.map(({ name, device, intervalMs, scale }) => [name, device, intervalMs, scale])).toEqual([
+      ['temperature', 'plc-1', 500, 1],
+      ['pressure', 'plc-1', 5000, 0.01],
+      ['running', 'plc-1', 500, 1],
+      ['level', 'plc-2', 500, 1],
+    ])
+  })
+
+  it('tells how many messages it will send at most', () => {
+    // plc-1 every 500 ms and every 5 s, plc-2 every 500 ms.
+    expect(messagesPerSecond(read(GOOD))).toBeCloseTo(2 + 0.2 + 2)
+  })
+})
+
+describe('an error names the line, the key and what is allowed', () => {
+  it.each([
+    [
+      'an unknown key',
+      replaced('intervalMs: 500', 'intervallMs: 500'),
+      '9: machines[0].intervallMs: is not a key here; did you mean intervalMs? Allowed: slug, device, intervalMs, tags',
+    ],
+    ['a missing key', replaced(', host: 192.0.2.10 }', ' }'), '4: devices[0].host: is missing'],
+    [
+      'a wrong kind',
+      replaced('port: 1502', 'port: http'),
+      '5: devices[1].port: must be a whole number from 1 to 65535',
+    ],
+    [
+      'a number out of range',
+      replaced('unitId: 3', 'unitId: 300'),
+      '5: devices[1].unitId: must be a whole number from 0 to 255',
+    ],
+    [
+      'an unknown driver',
+      replaced('driver: modbus-tcp, host: 192.0.2.10 ', 'driver: modbus, host: 192.0.2.10 '),
+      '4: devices[0].driver: must be one of modbus-tcp',
+    ],
+    [
+      'an unknown order',
+      replaced('CDAB', 'CDBA'),
+      '11: machines[0].tags.temperature.order: must be one of ABCD, CDAB, BADC, DCBA',
+    ],
+    [
+      'a scale of 0',
+      replaced('scale: 0.01', 'scale: 0'),
+      '12: machines[0].tags.pressure.scale: must not be 0: every reading would be the same',
+    ],
+    [
+      'a negative dead-band',
+      replaced('deadband: 0.2', 'deadband: -1'),
+      '11: machines[0].tags.temperature.deadband: must be 0 or more, in the unit of the scaled value',
+    ],
+    [
+      'an interval of 0',
+      replaced('intervalMs: 500\n', 'intervalMs: 0\n'),
+      '9: machines[0].intervalMs: must be a whole number from 50 to 86400000',
+    ],
+    [
+      'a slug with a capital',
+      replaced('slug: pump-1', 'slug: Pump-1'),
+      '7: machines[0].slug: must be 1 to 63 of a-z, 0-9 and "-", and begin with a letter or a digit',
+    ],
+    [
+      'an unknown device',
+      replaced('device: plc-1', 'device: plc1'),
+      '8: machines[0].device: "plc1" is not one of the devices; did you mean plc-1? Allowed: plc-1, plc-2',
+    ],
+    [
+      'two devices of one name',
+      replaced('name: plc-2', 'name: plc-1').replace('device: plc-2', 'device: plc-1'),
+      '5: devices[1].name: "plc-1" is the name of another device already',
+    ],
+    [
+      'an unknown type',
+      replaced('type: float32', 'type: float'),
+      '11: machines[0].tags.temperature.type: "float" is not a Modbus type; allowed: bool, int16, uint16, int32, uint32, float32, int64, uint64, float64, string',
+    ],
+    [
+      'a scaled bit',
+      replaced('"coil:3"', '"coil:3", scale: 2'),
+      '13: machines[0].tags.running.scale: belongs to a number, and this tag is a bit; remove it',
+    ],
+    ['another version', replaced('version: 1', 'version: 2'), '1: version: must be 1'],
+    [
+      'more publishes than IoT Core takes',
+      GOOD.replace('devices:', 'mqtt: { publishesPerSecond: 100 }\ndevices:'),
+      '3: mqtt.publishesPerSecond: must be a whole number from 1 to 90',
+    ],
+    [
+      'a key written twice',
+      replaced('dataDir: ./data', 'dataDir: ./data\ndataDir: ./other'),
+      '3: not YAML: Map keys must be unique at line 3, column 1:',
+    ],
+  ])('%s', (_, text, expected) => {
+    expect(mistakesIn(text)).toEqual([expected])
+  })
+
+  it('an address that is none', () => {
+    expect(mistakesIn(replaced('coil:3', 'coil-3'))[0]).toMatch(
+      /^13: machines\[0\]\.tags\.running\.address: "coil-3" is not a Modbus address; allowed: coil, discrete, input or holding/,
+    )
+  })
+
+  it('a machine listed twice, and a tag without a device', () => {
+    const second = '  - slug: pump-1\n    tags:\n      speed: { address: "holding:1" }\n'
+    expect(mistakesIn(GOOD + second)).toEqual([
+      '15: machines[1].slug: "pump-1" is another machine already; list all its tags there',
+      '17: machines[1].tags.speed: has no device, and its machine names none either',
+    ])
+  })
+
+  it('all mistakes are told at once', () => {
+    expect(mistakesIn(replaced('port: 1502', 'port: 0').replace('unitId: 3', 'unitId: -1'))).toHaveLength(2)
+  })
+
+  it('a file that is not there', () => {
+    expect(() => readConfiguration('/nowhere/config.yaml')).toThrow(
+      /^\/nowhere\/config.yaml: cannot read the configuration: ENOENT/,
+    )
+  })
+})

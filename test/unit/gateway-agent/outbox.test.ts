@@ -1,0 +1,127 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { Outbox, type Reading, type StoredMessage } from '../../../gateway-agent/src/outbox.ts'
+import type { TelemetryV1 } from '../../../schemas/telemetry.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+import { waitFor } from './wait-for.ts'
+
+const reading = (machine: string, values: Reading['values'] = { a: 1 }): Reading => ({
+  machine,
+  timestamp: 1736359200000,
+  values,
+})
+const contentOf = ({ payload }: StoredMessage) => JSON.parse(payload) as TelemetryV1
+const all = (outbox: Outbox) => outbox.peek({ after: 0, until: outbox.lastId, limit: 1_000_000 })
+
+function open(file: string, maxMegabytes = 100): Outbox {
+  const outbox = new Outbox(file, { maxMegabytes })
+  onTestFinished(() => {
+    try {
+      outbox.close()
+    } catch {
+      // The test has closed it.
+    }
+  })
+  return outbox
+}
+
+describe('the outbox', { timeout: 30_000 }, () => {
+  it('begins the seqs of each machine at the present time, and counts on by one over restarts', () => {
+    const file = join(temporaryFolder(), 'outbox.sqlite')
+    const before = Date.now()
+    const first = open(file)
+    first.add([reading('pump-1'), reading('pump-1'), reading('robot-2')])
+    first.close()
+    const outbox = open(file)
+    outbox.add([reading('pump-1')])
+    const messages = all(outbox)
+    const seqs = messages.filter(({ machine }) => machine === 'pump-1').map((message) => contentOf(message).seq)
+    expect(seqs[0]).toBeGreaterThanOrEqual(before)
+    expect(seqs).toEqual([seqs[0], seqs[0]! + 1, seqs[0]! + 2])
+    expect(outbox.count).toBe(4)
+    expect(outbox.ledger()).toEqual({
+      'pump-1': { first: seqs[0], last: seqs[2], dropped: [] },
+      'robot-2': { first: contentOf(messages[2]!).seq, last: contentOf(messages[2]!).seq, dropped: [] },
+    })
+  })
+
+  it('keeps what it was given, and its seqs after all was removed', () => {
+    const file = join(temporaryFolder(), 'outbox.sqlite')
+    const outbox = open(file)
+    outbox.add([{ ...reading('pump-1', { a: null, b: 'RUN', c: true }), quality: { a: 'bad' } }])
+    const [message] = all(outbox)
+    const { seq } = contentOf(message!)
+    expect(contentOf(message!)).toEqual({
+      schemaVersion: 1,
+      timestamp: 1736359200000,
+      seq,
+      values: { a: null, b: 'RUN', c: true },
+      quality: { a: 'bad' },
+    })
+    outbox.remove([message!.id, message!.id + 1])
+    expect(outbox.count).toBe(0)
+    outbox.close()
+    const again = open(file)
+    again.add([reading('pump-1')])
+    expect(contentOf(all(again)[0]!).seq).toBe(seq + 1)
+    expect(all(again)[0]!.id).toBeGreaterThan(message!.id)
+  })
+
+  it('peeks oldest first, between two ids', () => {
+    const outbox = open(join(temporaryFolder(), 'outbox.sqlite'))
+    outbox.add([1, 2, 3, 4, 5].map((a) => reading('pump-1', { a })))
+    expect(outbox.peek({ after: 1, until: 4, limit: 2 }).map(({ id }) => id)).toEqual([2, 3])
+    expect(outbox.peek({ after: 3, until: 4, limit: 9 }).map(({ id }) => id)).toEqual([4])
+  })
+
+  it('drops the oldest when it is full, and declares exactly those', () => {
+    const outbox = open(join(temporaryFolder(), 'outbox.sqlite'), 1)
+    const text = 'x'.repeat(200)
+    const ADDED = 8000
+    for (let index = 0; index < ADDED; index += 4) {
+      outbox.add(['pump-1', 'pump-1', 'robot-2', 'pump-1'].map((machine) => reading(machine, { text })))
+    }
+    const left = all(outbox)
+    expect(left.length).toBe(outbox.count)
+    expect(left.length).toBeGreaterThan(1000)
+    expect(left.length).toBeLessThan(ADDED)
+    for (const [machine, { first, last, dropped }] of Object.entries(outbox.ledger())) {
+      const kept = left.filter((message) => message.machine === machine).map((message) => contentOf(message).seq)
+      expect(dropped).toEqual([[first, kept[0]! - 1]])
+      expect(kept).toEqual(Array.from({ length: last - kept[0]! + 1 }, (_, index) => kept[0]! + index))
+    }
+  })
+
+  it('belongs to one agent at a time', () => {
+    const file = join(temporaryFolder(), 'outbox.sqlite')
+    open(file).add([reading('pump-1')])
+    expect(() => new Outbox(file, { maxMegabytes: 1 })).toThrow(/another gateway-agent is running with this dataDir/)
+  })
+
+  it('kill -9 while adding loses nothing that add has returned for, and invents nothing', async () => {
+    const file = join(temporaryFolder(), 'outbox.sqlite')
+    let printed = ''
+    for (let round = 1; round <= 3; round += 1) {
+      printed = ''
+      const child = spawn(process.execPath, [join(import.meta.dirname, 'outbox-writer.ts'), file])
+      child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()))
+      await waitFor('some readings', () => printed.split('\n').length > 20 * round)
+      child.kill('SIGKILL')
+      await once(child, 'close')
+      const committed = Number(printed.trim().split('\n').at(-1))
+      const outbox = open(file)
+      const messages = all(outbox).map(contentOf)
+      const { first, last } = outbox.ledger()['pump-1']!
+      expect(messages.map(({ seq }) => seq)).toEqual(
+        Array.from({ length: last - first + 1 }, (_, index) => first + index),
+      )
+      const ofThisRound = messages.slice(messages.findLastIndex(({ values }) => values.number === 1))
+      // The kill may have come between the commit and the line that tells of it.
+      expect([committed, committed + 1]).toContain(ofThisRound.length)
+      expect(ofThisRound.map(({ values }) => values.number)).toEqual(ofThisRound.map((_, index) => index + 1))
+      outbox.close()
+    }
+  })
+})

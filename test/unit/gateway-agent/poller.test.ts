@@ -1,0 +1,147 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Tag } from '../../../gateway-agent/src/configuration.ts'
+import { Device } from '../../../gateway-agent/src/drivers/device.ts'
+import type { DataValue, Driver } from '../../../gateway-agent/src/drivers/driver.ts'
+import { createModbusTcp } from '../../../gateway-agent/src/drivers/modbus.ts'
+import type { Reading } from '../../../gateway-agent/src/outbox.ts'
+import { Poller, readingsOf } from '../../../gateway-agent/src/poller.ts'
+import { silentLog } from './silent-log.ts'
+import { startPlc, type TestPlc } from './test-plc.ts'
+import { waitFor } from './wait-for.ts'
+
+const tag = (name: string, address: string, more: Partial<Tag> = {}): Tag => ({
+  name,
+  address,
+  device: 'plc-1',
+  intervalMs: 50,
+  scale: 1,
+  offset: 0,
+  ...more,
+})
+
+let plc: TestPlc
+let readings: Reading[]
+let poller: Poller | undefined
+let device: Device | undefined
+beforeEach(async () => {
+  plc = await startPlc()
+  readings = []
+})
+afterEach(async () => {
+  await poller?.stop()
+  await device?.close()
+  await plc.stop()
+})
+
+const outbox = { add: (added: readonly Reading[]) => void readings.push(...added) }
+
+async function poll(machines: { slug: string; tags: Tag[] }[], driver?: Driver): Promise<void> {
+  device = new Device({
+    name: 'plc-1',
+    driver: driver ?? (await createModbusTcp({ host: '127.0.0.1', port: plc.port, unitId: 1, timeoutMs: 300 })),
+    log: silentLog(),
+    onLinkChange: () => undefined,
+  })
+  poller = new Poller({ device, machines, outbox, log: silentLog() })
+}
+
+describe('the poller', { timeout: 15_000 }, () => {
+  it('puts what is read in one cycle in one message of its machine, stamped with the moment of the read', async () => {
+    plc.holding.set(1, 2345).set(9, 7)
+    const before = Date.now()
+    await poll([
+      { slug: 'pump-1', tags: [tag('pressure', 'holding:1', { scale: 0.01 }), tag('speed', 'holding:9')] },
+      { slug: 'robot-2', tags: [tag('on', 'coil:0')] },
+    ])
+    await waitFor('two cycles', () => readings.length >= 4)
+    expect(readings.slice(0, 2)).toEqual([
+      { machine: 'pump-1', timestamp: expect.any(Number) as number, values: { pressure: 23.45, speed: 7 } },
+      { machine: 'robot-2', timestamp: readings[0]!.timestamp, values: { on: false } },
+    ])
+    expect(readings[0]!.timestamp).toBeGreaterThanOrEqual(before)
+    expect(readings[2]!.timestamp).toBeGreaterThan(readings[0]!.timestamp)
+  })
+
+  it('reads tags of a longer interval only in their own cycles, together with the others', async () => {
+    await poll([{ slug: 'pump-1', tags: [tag('fast', 'holding:1'), tag('slow', 'holding:2', { intervalMs: 1000 })] }])
+    const shapes = () => readings.map(({ values }) => Object.keys(values).join())
+    await waitFor('the slow tag again', () => shapes().filter((shape) => shape.includes('slow')).length === 2)
+    expect(shapes().slice(0, 2)).toEqual(['fast,slow', 'fast'])
+    expect(shapes().filter((shape) => shape === 'fast').length).toBeGreaterThan(2)
+  })
+
+  it('sends only what moved beyond its dead-band', async () => {
+    plc.holding.set(1, 100)
+    await poll([{ slug: 'pump-1', tags: [tag('a', 'holding:1', { deadband: 5 })] }])
+    await waitFor('several cycles', () => plc.asked >= 4)
+    expect(readings.length).toBe(1)
+    plc.holding.set(1, 106)
+    await waitFor('the change', () => readings.length === 2)
+    expect(readings[1]!.values).toEqual({ a: 106 })
+  })
+
+  it('says null and bad once when the link is lost, then nothing, then present values again', async () => {
+    plc.holding.set(1, 42)
+    await poll([{ slug: 'pump-1', tags: [tag('a', 'holding:1'), tag('b', 'coil:1')] }])
+    await waitFor('a first value', () => readings.length > 0)
+    const { port } = plc
+    await plc.stop()
+    await waitFor('the loss', () => readings.at(-1)!.values.a === null)
+    const lost = readings.length
+    expect(readings.at(-1)).toMatchObject({ values: { a: null, b: null }, quality: { a: 'bad', b: 'bad' } })
+    expect(device!.isUp).toBe(false)
+    plc = await startPlc(port)
+    plc.holding.set(1, 43)
+    await waitFor('the present value', () => readings.length > lost)
+    expect(readings[lost]!.values).toEqual({ a: 43, b: false })
+    expect(readings.filter(({ values }) => values.a === null)).toHaveLength(1)
+  })
+
+  it('skips and counts the cycles that a slow device swallows', async () => {
+    const never = Promise.withResolvers<DataValue[]>()
+    let reads = 0
+    const slow: Driver = {
+      connect: () => Promise.resolve(),
+      read: () => (++reads === 1 ? never.promise : Promise.resolve([{ value: reads, quality: 'good' }])),
+      close: () => Promise.resolve(),
+    }
+    await poll([{ slug: 'pump-1', tags: [tag('a', 'holding:1')] }], slow)
+    const start = performance.now()
+    await waitFor('four intervals', () => performance.now() - start > 220)
+    expect(reads).toBe(1)
+    never.resolve([{ value: 1, quality: 'good' }])
+    await waitFor('the next cycles', () => readings.length >= 3)
+    expect(poller!.skippedCycles).toBeGreaterThanOrEqual(3)
+    expect(readings.slice(0, 3).map(({ values }) => values.a)).toEqual([1, 2, 3])
+  })
+
+  it('goes on after the outbox could not store', async () => {
+    let fail = true
+    const log = silentLog()
+    const driver = await createModbusTcp({ host: '127.0.0.1', port: plc.port, unitId: 1, timeoutMs: 300 })
+    device = new Device({ name: 'plc-1', driver, log, onLinkChange: () => undefined })
+    const flaky = {
+      add(added: readonly Reading[]) {
+        if (fail) throw new Error('database or disk is full')
+        outbox.add(added)
+      },
+    }
+    poller = new Poller({ device, machines: [{ slug: 'pump-1', tags: [tag('a', 'holding:1')] }], outbox: flaky, log })
+    await waitFor('the warning', () => log.lines.some((line) => line.includes('disk is full')))
+    fail = false
+    await waitFor('a reading', () => readings.length > 0)
+  })
+
+  it('splits more than 256 tags in messages of the same instant', () => {
+    const values = new Map(
+      Array.from({ length: 600 }, (_, index): [string, DataValue] => [
+        `t${index}`,
+        index === 300 ? { value: null, quality: 'bad' } : { value: index, quality: 'good' },
+      ]),
+    )
+    const messages = readingsOf('pump-1', 5, values)
+    expect(messages.map((message) => Object.keys(message.values).length)).toEqual([256, 256, 88])
+    expect(messages.map(({ quality }) => quality)).toEqual([undefined, { t300: 'bad' }, undefined])
+    expect(messages.every(({ timestamp }) => timestamp === 5)).toBe(true)
+  })
+})
