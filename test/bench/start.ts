@@ -52,7 +52,11 @@ export async function benchStart(): Promise<Figure[]> {
     const unique = [...new Set(pids)]
     const before = usageOf(unique)
     const samples: number[] = []
-    for (const end = Date.now() + IDLE_MS; Date.now() < end; await wait(2000)) samples.push(usageOf(unique).rssMb)
+    const end = Date.now() + IDLE_MS
+    while (Date.now() < end) {
+      samples.push(usageOf(unique).rssMb)
+      await wait(2000)
+    }
     const cpu = (100 * (usageOf(unique).cpuMs - before.cpuMs)) / IDLE_MS
     const rssMb = median(samples)
     return [
