@@ -13,8 +13,8 @@ export default defineConfig({
           name: 'services',
           include: ['test/services/**/*.test.ts'],
           globalSetup: ['test/helpers/services-setup.ts'],
-          // The errors that the tests provoke would drown the report.
-          env: { POWERTOOLS_LOG_LEVEL: 'SILENT' },
+          // Logs and metrics of what the tests provoke would drown the report.
+          env: { POWERTOOLS_LOG_LEVEL: 'SILENT', POWERTOOLS_METRICS_DISABLED: 'true' },
           pool: 'forks',
           testTimeout: 30_000,
           hookTimeout: 60_000,

@@ -7,7 +7,7 @@ import type { Page } from 'playwright-core'
 import { startLocalCloud } from '../../local/cloud.ts'
 import { launchChromium } from '../helpers/chromium.ts'
 import { enrolGateway } from '../helpers/gateway-process.ts'
-import { startPlc } from '../helpers/modbus-server.ts'
+import { startPlc } from '../helpers/plc.ts'
 import { type Figure, percentile } from './figure.ts'
 import { usageOf } from './process-usage.ts'
 
@@ -26,7 +26,7 @@ export async function benchLatency(): Promise<Figure[]> {
     devices: `  - { name: plc-1, driver: modbus-tcp, host: 127.0.0.1, port: ${plc.port}, unitId: 1 }`,
   }
   try {
-    plc.registers.set(0, 0)
+    plc.holding.set(0, 0)
     const crowd = Array.from(
       { length: 20 },
       (_, n) =>
@@ -39,7 +39,7 @@ export async function benchLatency(): Promise<Figure[]> {
     let clock = 0
     const moving = setInterval(() => {
       clock += 1
-      for (let n = 0; n < 20; n += 1) plc.registers.set(10 + n, clock % 65_536)
+      for (let n = 0; n < 20; n += 1) plc.holding.set(10 + n, clock % 65_536)
     }, 500)
 
     const page = await (await browser.newContext()).newPage()
@@ -54,7 +54,7 @@ export async function benchLatency(): Promise<Figure[]> {
     for (let value = 1; value <= CHANGES; value += 1) {
       const seen = shownAt(page, value)
       const changedAt = Date.now()
-      plc.registers.set(0, value)
+      plc.holding.set(0, value)
       delays.push((await seen) - changedAt)
       // A step that is no multiple of the poll's, so that changes fall anywhere in its cycle.
       await wait(137)
@@ -73,7 +73,7 @@ export async function benchLatency(): Promise<Figure[]> {
     const measured = bigger.start()
     const counting = setInterval(() => {
       clock += 1
-      for (let n = 0; n < 100; n += 1) plc.registers.set(200 + n, (clock + n) % 65_536)
+      for (let n = 0; n < 100; n += 1) plc.holding.set(200 + n, (clock + n) % 65_536)
     }, 500)
     await wait(10_000)
     const before = usageOf([measured.pid!])

@@ -20,7 +20,6 @@ export async function startConsumer(entry: 'ingest' | 'status', redisUrl = injec
     FAN_OUT_QUEUE_URL: queues.url('fan-out.fifo'),
     POWERTOOLS_SERVICE_NAME: entry,
     POWERTOOLS_METRICS_NAMESPACE: 'IotTelemetry',
-    POWERTOOLS_LOG_LEVEL: 'ERROR',
   })
   const { handler } =
     entry === 'ingest'

@@ -10,7 +10,7 @@ import { signIn } from '../helpers/api-client.ts'
 import { launchChromium } from '../helpers/chromium.ts'
 import { enrolGateway } from '../helpers/gateway-process.ts'
 import { openLiveSocket } from '../helpers/live-client.ts'
-import { startPlc } from '../helpers/modbus-server.ts'
+import { setFloat32, startPlc } from '../helpers/plc.ts'
 
 const endpoints = inject('endpoints')
 const cleanup: (() => unknown)[] = []
@@ -27,7 +27,7 @@ afterAll(async () => {
 it('a register written in the PLC arrives in Postgres, Redis, the events channel, the live socket and the browser', async () => {
   const plc = await startPlc()
   cleanup.push(() => plc.stop())
-  plc.setFloat32(100, 20.5)
+  setFloat32(plc, 100, 20.5)
 
   const gateway = await enrolGateway(endpoints, {
     tenant: 'granix',
@@ -85,7 +85,7 @@ it('a register written in the PLC arrives in Postgres, Redis, the events channel
   const shown = page.locator('[data-tag="temperature"]').first()
   await vi.waitFor(async () => expect(await shown.textContent()).toContain('20,5'), 15_000)
 
-  plc.setFloat32(100, 87.5)
+  setFloat32(plc, 100, 87.5)
 
   await vi.waitFor(async () => expect(await newest()).toMatchObject({ temperature: 87.5 }), 10_000)
   await vi.waitFor(async () => {

@@ -10,7 +10,7 @@ import { temporaryFolder } from './temporary-folder.ts'
 import { createAuthority } from './test-authority.ts'
 import { startBroker } from './test-broker.ts'
 import { STATUS_TOPIC, testIdentity } from './test-identity.ts'
-import { startPlc } from './test-plc.ts'
+import { startPlc } from '../../helpers/plc.ts'
 import { waitFor } from './wait-for.ts'
 
 const MAIN = join(import.meta.dirname, '../../../gateway-agent/src/main.ts')

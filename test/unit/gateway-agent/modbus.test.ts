@@ -3,7 +3,7 @@ import type { Driver, TagSource } from '../../../gateway-agent/src/drivers/drive
 import { Device, DeviceDown } from '../../../gateway-agent/src/drivers/device.ts'
 import { createModbusTcp } from '../../../gateway-agent/src/drivers/modbus.ts'
 import { silentLog } from './silent-log.ts'
-import { startPlc, type TestPlc } from './test-plc.ts'
+import { startPlc, type TestPlc } from '../../helpers/plc.ts'
 import { waitFor } from './wait-for.ts'
 
 const source = (address: string, more: Partial<TagSource> = {}): TagSource => ({ name: address, address, ...more })

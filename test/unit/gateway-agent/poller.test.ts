@@ -6,7 +6,7 @@ import { createModbusTcp } from '../../../gateway-agent/src/drivers/modbus.ts'
 import type { Reading } from '../../../gateway-agent/src/outbox.ts'
 import { Poller, readingsOf } from '../../../gateway-agent/src/poller.ts'
 import { silentLog } from './silent-log.ts'
-import { startPlc, type TestPlc } from './test-plc.ts'
+import { startPlc, type TestPlc } from '../../helpers/plc.ts'
 import { waitFor } from './wait-for.ts'
 
 const tag = (name: string, address: string, more: Partial<Tag> = {}): Tag => ({

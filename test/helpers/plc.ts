@@ -61,3 +61,11 @@ export async function startPlc(port = 0): Promise<TestPlc> {
   plc.port = (server._server.address() as AddressInfo).port
   return plc
 }
+
+/** Writes a value into two holding registers, most significant byte first (order ABCD). */
+export function setFloat32(plc: TestPlc, offset: number, value: number): void {
+  const bytes = Buffer.alloc(4)
+  bytes.writeFloatBE(value)
+  plc.holding.set(offset, bytes.readUInt16BE(0))
+  plc.holding.set(offset + 1, bytes.readUInt16BE(2))
+}
