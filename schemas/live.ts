@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { LiveErrorCode } from './error-codes.ts'
 import { EpochMs, Slug, ThingName } from './slugs.ts'
 import { OnlineStatusV1 } from './status.ts'
-import { Quality, Scalar } from './telemetry.ts'
+import { Quality, Scalar, Unit } from './telemetry.ts'
 
 /** Current state of a machine: the values of its newest reading by (timestamp, seq). */
 export const MachineState = v.object({
@@ -22,6 +22,8 @@ export const LiveMachine = v.object({
   status: v.picklist(['pending', 'active', 'retired']),
   /** Gateway that sent the newest reading. */
   thingName: v.nullable(ThingName),
+  /** Tag -> unit, as its gateways have told; a tag without one is not listed. */
+  units: v.record(v.string(), Unit),
   state: v.nullable(MachineState),
 })
 export type LiveMachine = v.InferOutput<typeof LiveMachine>
@@ -66,7 +68,7 @@ const plantPicture = {
  * Cloud to browser. A snapshot larger than a frame (32 KB, API Gateway limit) comes in parts: all have the same
  * `version`, `part` counts from 1 to `parts`, and the picture is whole when all are there. A delta is made the same way.
  * A machine too large for one frame comes as several entries with the same `state.timestamp` and `state.seq`, each with
- * some of the values: merge them.
+ * some of the values and their units: merge them.
  */
 export const LiveServerMessage = v.variant('type', [
   v.object({ type: v.literal('snapshot'), ...plantPicture, part: v.number(), parts: v.number() }),

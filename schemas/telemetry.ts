@@ -5,19 +5,25 @@ import { EpochMs, TagName } from './slugs.ts'
  * Text that PostgreSQL can hold as jsonb: U+0000 and lone surrogates are legal JSON, but jsonb refuses them
  * (SQLSTATE 22P05 and 22P02), and one such value would fail the whole batch.
  */
-const StorableText = v.pipe(
-  v.string(),
-  v.maxLength(256),
-  v.check((text) => !text.includes('\u0000') && text.isWellFormed(), 'must not contain U+0000 or a lone surrogate'),
-)
+const storableText = (maxLength: number) =>
+  v.pipe(
+    v.string(),
+    v.maxLength(maxLength, `must be at most ${maxLength} characters`),
+    v.check((text) => !text.includes('\u0000') && text.isWellFormed(), 'must not contain U+0000 or a lone surrogate'),
+  )
 
 /** `null` is a tag that could not be read. */
-export const Scalar = v.union([v.pipe(v.number(), v.finite()), v.boolean(), StorableText, v.null()])
+export const Scalar = v.union([v.pipe(v.number(), v.finite()), v.boolean(), storableText(256), v.null()])
 export type Scalar = v.InferOutput<typeof Scalar>
 
 /** Quality of a value that is not good; a good one is not listed. */
 export const Quality = v.picklist(['bad', 'uncertain'])
 export type Quality = v.InferOutput<typeof Quality>
+
+/** Unit of a tag's values, as people read it: `°C`, `m³/h`. */
+export const Unit = v.pipe(storableText(32), v.minLength(1, 'must not be empty'))
+/** Tag -> unit, for the tags that have one. */
+export type Units = Record<string, v.InferOutput<typeof Unit>>
 
 export const MAX_TAGS_PER_MESSAGE = 256
 
@@ -39,6 +45,8 @@ const byTag = <T extends v.GenericSchema>(value: T) =>
  * One reading of one machine, version 1.
  * `timestamp`: epoch ms of the PLC read. `seq`: +1 per message of this machine; its first value is the gateway's
  * clock in epoch ms, so that a gateway which lost its disk never reuses one.
+ * `units`: of tags that have one. Sent with a machine's first message after the agent starts, and then at least every
+ * 60 s; nobody needs them to understand a message.
  * Unknown fields are ignored, so that a newer gateway can speak to an older cloud.
  */
 export const TelemetryV1 = v.object({
@@ -51,5 +59,6 @@ export const TelemetryV1 = v.object({
     v.maxEntries(MAX_TAGS_PER_MESSAGE, `must hold at most ${MAX_TAGS_PER_MESSAGE} values`),
   ),
   quality: v.optional(byTag(Quality)),
+  units: v.optional(byTag(Unit)),
 })
 export type TelemetryV1 = v.InferOutput<typeof TelemetryV1>

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { Slug, TagName } from '../../schemas/slugs.ts'
+import { Unit } from '../../schemas/telemetry.ts'
 import { closestTo } from './did-you-mean.ts'
 import { BYTE_ORDERS } from './drivers/driver.ts'
 import { MAX_STRING_BYTES } from './drivers/modbus-tag.ts'
@@ -40,7 +41,7 @@ const TagSection = section({
   length: v.optional(whole(1, MAX_STRING_BYTES)),
   scale: v.optional(v.pipe(real, v.notValue(0, 'must not be 0: every reading would be the same'))),
   offset: v.optional(real),
-  unit: v.optional(v.pipe(text, v.maxLength(32, 'must be at most 32 characters'))),
+  unit: v.optional(v.pipe(text, Unit)),
   deadband: v.optional(v.pipe(real, v.minValue(0, 'must be 0 or more, in the unit of the scaled value'))),
   intervalMs: v.optional(Interval),
   device: v.optional(text),

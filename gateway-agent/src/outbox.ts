@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { MachineLedger } from '../../schemas/status.ts'
-import type { Quality, Scalar, TelemetryV1 } from '../../schemas/telemetry.ts'
+import type { Quality, Scalar, TelemetryV1, Units } from '../../schemas/telemetry.ts'
 import { Failure, messageOf } from './failure.ts'
 
 /** A reading of one machine before it has its seq. */
@@ -10,6 +10,7 @@ export interface Reading {
   timestamp: number
   values: Record<string, Scalar>
   quality?: Record<string, Quality>
+  units?: Units
 }
 
 export interface StoredMessage {
@@ -78,9 +79,13 @@ export class Outbox {
     let lastId = this.#lastId
     this.#transaction(() => {
       this.#makeRoom()
-      for (const { machine, timestamp, values, quality } of readings) {
+      for (const { machine, timestamp, values, quality, units } of readings) {
         const { seq } = this.#statements.allocate.get({ machine, now: Date.now() }) as { seq: number }
-        const message: TelemetryV1 = { schemaVersion: 1, timestamp, seq, values, ...(quality && { quality }) }
+        const message: TelemetryV1 = {
+          ...{ schemaVersion: 1, timestamp, seq, values },
+          ...(quality && { quality }),
+          ...(units && { units }),
+        }
         lastId = Number(this.#statements.insert.run(machine, seq, JSON.stringify(message)).lastInsertRowid)
       }
     })

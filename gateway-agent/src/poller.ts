@@ -10,12 +10,14 @@ import type { Log } from './log.ts'
 import type { Outbox, Reading } from './outbox.ts'
 import { ReportByException } from './reporting.ts'
 import { scaled } from './scaling.ts'
+import { UnitReminder } from './unit-reminder.ts'
 
 /** Tags of one machine on one device: what is read in the same cycle travels in one message. */
 interface Group {
   machine: string
   tags: readonly Tag[]
   report: ReportByException
+  units: UnitReminder
 }
 
 /** What falls on the same instant, kept so that the driver can keep its plan for it. */
@@ -50,7 +52,7 @@ export class Poller {
     this.#groups = options.machines
       .map(({ slug, tags }) => ({ machine: slug, tags: tags.filter(({ device }) => device === options.device.name) }))
       .filter(({ tags }) => tags.length > 0)
-      .map((group) => ({ ...group, report: new ReportByException(group.tags) }))
+      .map((group) => ({ ...group, report: new ReportByException(group.tags), units: new UnitReminder(group.tags) }))
     const start = performance.now()
     const intervals = new Set(this.#groups.flatMap(({ tags }) => tags.map(({ intervalMs }) => intervalMs)))
     this.#cadences = new Map([...intervals].map((intervalMs) => [intervalMs, new Cadence(start, intervalMs)]))
@@ -106,7 +108,8 @@ export class Poller {
     for (const [tag, { fault }] of values) this.#warnOfFault(tag, fault)
     return groups.flatMap(({ group, tags: read }) => {
       const byName = new Map(read.map((tag) => [tag.name, values.get(tag)!]))
-      return group.report.isDue(byName, nowMs) ? readingsOf(group.machine, timestamp, byName) : []
+      if (!group.report.isDue(byName, nowMs)) return []
+      return readingsOf(group.machine, timestamp, byName, group.units.due(byName.keys(), nowMs))
     })
   }
 
@@ -115,10 +118,11 @@ export class Poller {
     if (this.#lossReported) return []
     this.#lossReported = true
     const timestamp = Date.now()
-    return this.#groups.flatMap(({ machine, tags, report }) => {
+    const nowMs = performance.now()
+    return this.#groups.flatMap(({ machine, tags, report, units }) => {
       const lost = new Map<string, DataValue>(tags.map(({ name }) => [name, { value: null, quality: 'bad' }]))
-      report.isDue(lost, performance.now())
-      return readingsOf(machine, timestamp, lost)
+      report.isDue(lost, nowMs)
+      return readingsOf(machine, timestamp, lost, units.due(lost.keys(), nowMs))
     })
   }
 
@@ -162,8 +166,13 @@ export class Poller {
   }
 }
 
-/** One message, or as many as the tags need; each gets a seq of its own. */
-export function readingsOf(machine: string, timestamp: number, values: ReadonlyMap<string, DataValue>): Reading[] {
+/** One message, or as many as the tags need; each gets a seq of its own. `units` are those that are due now. */
+export function readingsOf(
+  machine: string,
+  timestamp: number,
+  values: ReadonlyMap<string, DataValue>,
+  units: ReadonlyMap<string, string>,
+): Reading[] {
   const entries = [...values]
   const readings: Reading[] = []
   for (let from = 0; from < entries.length; from += MAX_TAGS_PER_MESSAGE) {
@@ -171,11 +180,13 @@ export function readingsOf(machine: string, timestamp: number, values: ReadonlyM
     const notGood = part.filter(
       (entry): entry is [string, DataValue & { quality: Quality }] => entry[1].quality !== 'good',
     )
+    const dueUnits = part.filter(([name]) => units.has(name)).map(([name]) => [name, units.get(name)!] as const)
     readings.push({
       machine,
       timestamp,
       values: Object.fromEntries(part.map(([name, { value }]): [string, Scalar] => [name, value])),
       ...(notGood.length > 0 && { quality: Object.fromEntries(notGood.map(([name, { quality }]) => [name, quality])) }),
+      ...(dueUnits.length > 0 && { units: Object.fromEntries(dueUnits) }),
     })
   }
   return readings

@@ -1,7 +1,10 @@
 import type { DataValue } from './drivers/driver.ts'
 
-/** Report by exception still sends a full message this often, so that silence means a fault and not a steady value. */
-export const MAX_SILENCE_MS = 60_000
+/**
+ * Report by exception still sends a full message this often, so that silence means a fault and not a steady value: the
+ * rhythm of the heartbeat.
+ */
+export const MAX_SILENCE_MS = 10_000
 
 /**
  * Report by exception, for the tags that one machine has on one device. As soon as one of them has a dead-band, a

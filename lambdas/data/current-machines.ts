@@ -16,7 +16,8 @@ export async function currentMachines(
   const tenantIds = [...new Set(machines.map((machine) => machine.tenantId))]
   const machineIds = [...new Set(machines.map((machine) => machine.machineId))]
   const { rows } = await sql<CurrentMachine>`
-    select m.id as "machineId", m.plant_id as "plantId", m.slug, m.name, m.status, g.thing_name as "thingName", s.revision,
+    select m.id as "machineId", m.plant_id as "plantId", m.slug, m.name, m.status, g.thing_name as "thingName",
+      m.units, s.revision,
       jsonb_strip_nulls(jsonb_build_object('timestamp', s.ts, 'seq', s.seq, 'receivedAt', s.received_at, 'quality', s.quality))
         || jsonb_build_object('values', s.values) as state
     from machines m

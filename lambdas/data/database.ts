@@ -2,6 +2,7 @@ import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 import type { Role } from '../../schemas/api.ts'
 import type { MachineState } from '../../schemas/live.ts'
 import type { OnlineStatusV1 } from '../../schemas/status.ts'
+import type { Units } from '../../schemas/telemetry.ts'
 
 /** Tables as Kysely sees them. Ids are UUIDv7, times epoch ms; migrations/ says the rest. */
 export interface Database {
@@ -46,6 +47,7 @@ export interface Machines {
   name: string | null
   status: Generated<'pending' | 'active' | 'retired'>
   gateway_id: string | null
+  units: ColumnType<Units, string | undefined, string>
   created_at: number
   updated_at: number
   updated_by: string | null

@@ -12,6 +12,7 @@ function machinesOf(db: Kysely<Database>, tenantId: string) {
     .leftJoin('machine_state', 'machine_state.machine_id', 'machines.id')
     .leftJoin('gateways', 'gateways.id', 'machines.gateway_id')
     .select(['machines.id', 'machines.plant_id', 'machines.slug', 'machines.name', 'machines.status'])
+    .select(['machines.units'])
     .select(['gateways.thing_name'])
     .select(['machine_state.ts', 'machine_state.seq', 'machine_state.received_at'])
     .select(['machine_state.values', 'machine_state.quality'])
@@ -27,6 +28,7 @@ function liveMachineOf(row: Row): LiveMachine {
     name: row.name,
     status: row.status,
     thingName: row.thing_name,
+    units: row.units,
     state:
       row.ts === null
         ? null

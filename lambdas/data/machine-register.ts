@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import type { LiveMachine } from '../../schemas/live.ts'
+import type { Units } from '../../schemas/telemetry.ts'
 import { expiringMap } from '../runtime/expiring-map.ts'
 import { createMachines, type NewMachine } from './create-machines.ts'
 import type { Database } from './database.ts'
@@ -13,6 +14,7 @@ export interface KnownMachine {
   /** Who sent the newest reading, as the table says; null when that gateway is gone. */
   gatewayId: string | null
   thingName: string | null
+  units: Units
 }
 
 const LIFETIME_MS = 60_000
@@ -34,7 +36,7 @@ export function machineRegister(db: Kysely<Database>): MachineRegister {
     const unknown = distinct(machines.filter((machine) => !known.isFresh(key(machine))))
     if (unknown.length === 0) return
     const { rows } = await sql<KnownMachine & MachineName>`
-      select m.id, m.plant_id as "plantId", m.slug, m.name, m.status, m.gateway_id as "gatewayId", g.thing_name as "thingName"
+      select m.id, m.plant_id as "plantId", m.slug, m.name, m.status, m.units, m.gateway_id as "gatewayId", g.thing_name as "thingName"
       from machines m join unnest(${unknown.map((one) => one.plantId)}::uuid[], ${unknown.map((one) => one.slug)}::text[])
         as asked(plant_id, slug) using (plant_id, slug)
         left join gateways g on g.id = m.gateway_id`.execute(db)

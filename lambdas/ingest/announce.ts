@@ -73,10 +73,10 @@ async function entriesByPlant(
   for (const [machineId, { plantId, machine: slug }] of new Map(fresh.map((one) => [one.machineId, one]))) {
     const changed = states.get(machineId)
     if (changed === undefined) continue
-    const { name, status, thingName } = machines.get({ plantId, slug })!
+    const { name, status, thingName, units } = machines.get({ plantId, slug })!
     add(
       plantId,
-      cachedEntry(slug, { machineId, slug, name, status, thingName, state: changed.state }, changed.revision),
+      cachedEntry(slug, { machineId, slug, name, status, thingName, units, state: changed.state }, changed.revision),
     )
   }
   if (unheard.length > 0) {

@@ -22,6 +22,7 @@ import { addressReadings } from './address-readings.ts'
 import { announce } from './announce.ts'
 import { countReadings } from './count-readings.ts'
 import { noteSenders } from './note-senders.ts'
+import { noteUnits } from './note-units.ts'
 import { readTelemetry } from './read-telemetry.ts'
 import { storeReadings, type StoreResult } from './store-readings.ts'
 
@@ -78,6 +79,7 @@ async function tell(stored: StoreResult): Promise<StoreResult> {
   await setImmediate()
   countReadings(stored)
   await noteSenders(db, machines, [...stored.fresh, ...stored.duplicates])
+  await noteUnits(db, machines, stored)
   await announce({ db, machines, redis, sqs, fanOutQueueUrl: environment.FAN_OUT_QUEUE_URL }, stored)
   return stored
 }

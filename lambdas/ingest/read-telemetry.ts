@@ -5,7 +5,8 @@ import { openEnvelope, readPayload } from '../runtime/open-envelope.ts'
 import { Refusal } from '../runtime/refusals.ts'
 
 /** One valid telemetry message: what, of which machine, through which gateway and when. */
-export interface Reading extends Pick<TelemetryV1, 'timestamp' | 'seq' | 'values' | 'quality'>, MachineAddress {
+export interface Reading
+  extends Pick<TelemetryV1, 'timestamp' | 'seq' | 'values' | 'quality' | 'units'>, MachineAddress {
   record: SQSRecord
   clientId: string
   /** Broker's clock, epoch ms. */
@@ -21,13 +22,17 @@ export function readTelemetry({ record }: { record: SQSRecord }): Reading {
   const envelope = openEnvelope(record.body)
   const address = parseTelemetryTopic(envelope.topic)
   if (address === undefined) throw new Refusal('invalid_topic', topicHelp(envelope.topic))
-  const { timestamp, seq, values, quality } = readPayload(TelemetryV1, envelope.payload)
+  const { timestamp, seq, values, quality, units } = readPayload(TelemetryV1, envelope.payload)
   const aheadMs = timestamp - Math.min(envelope.receivedAt, Date.now())
   if (aheadMs > MAX_CLOCK_AHEAD_MS) {
     throw new Refusal('timestamp_in_future', `The timestamp is ${Math.round(aheadMs / 1000)} s ahead of the broker`)
   }
   const { clientId, receivedAt, traceId } = envelope
-  return { record, ...address, clientId, receivedAt, traceId, timestamp, seq, values, ...(quality && { quality }) }
+  return {
+    ...{ record, ...address, clientId, receivedAt, traceId, timestamp, seq, values },
+    ...(quality && { quality }),
+    ...(units && { units }),
+  }
 }
 
 const topicHelp = (topic: string) => `${topic} is not factory/{tenant}/{province}/{plant}/{machine}/telemetry`

@@ -2,7 +2,8 @@
  * Builds the snapshot and delta messages of the live socket, cut into parts that fit one WebSocket frame.
  *
  * API Gateway takes frames of at most 32 KB. A machine with 256 long tags is larger than that by itself: its values are
- * then given in several entries with the same `machineId`, `timestamp` and `seq`, and who reads merges them.
+ * then given in several entries with the same `machineId`, `timestamp` and `seq`, each with the units of its tags, and who
+ * reads merges them.
  */
 import type { LiveGateway, LiveMachine, LiveServerMessage } from '../../schemas/live.ts'
 
@@ -65,10 +66,11 @@ function splitMachine(machine: LiveMachine): LiveMachine[] {
   if (state === null || jsonBytes(machine) <= MAX_ENTRY_BYTES) return [machine]
   const tags = Object.keys(state.values)
   const half = Math.ceil(tags.length / 2)
-  if (half === tags.length) return [machine]
+  if (half === tags.length) return [{ ...machine, units: pick(machine.units, tags) }]
   return [tags.slice(0, half), tags.slice(half)].flatMap((some) =>
     splitMachine({
       ...machine,
+      units: pick(machine.units, some),
       state: {
         ...state,
         values: pick(state.values, some),

@@ -50,7 +50,16 @@ const watch = (connectionId: string, expiresInMs = 60_000) =>
 
 async function setState(slug: string, values: Record<string, unknown>): Promise<void> {
   const state = { timestamp: 1, seq: 1, receivedAt: 1, values }
-  const machine = { machineId: uuid(), slug, name: null, status: 'active', thingName: null, state, revision: 1 }
+  const machine = {
+    machineId: uuid(),
+    slug,
+    name: null,
+    status: 'active',
+    thingName: null,
+    units: {},
+    state,
+    revision: 1,
+  }
   await redis.hSet(`state:${tenant}:mill`, slug, JSON.stringify(machine))
 }
 

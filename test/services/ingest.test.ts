@@ -1,5 +1,6 @@
 import { createClient } from 'redis'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import type { LiveMachine } from '../../schemas/live.ts'
 import { telemetry } from '../helpers/envelopes.ts'
 import { startConsumer } from '../helpers/ingest.ts'
 import { createGateway, createPlant, type TestPlant } from '../helpers/plant.ts'
@@ -192,6 +193,34 @@ test('a machine that another gateway of the plant sends for is shown with that o
   expect(await rowsOf('machines', plant)).toMatchObject([{ gateway_id: second.gatewayId }])
   const cached = await redis.hGet(`state:${plant.tenant}:${plant.plant}`, 'press')
   expect(JSON.parse(cached!)).toMatchObject({ thingName: second.thingName })
+})
+
+test('units are kept with the machine, told with its state, merged, and not taken from a backlog', async () => {
+  const plant = await newPlant('ingest-units')
+  const handle = (reading: object) =>
+    consumer.handle(sqsEvent([telemetry(plant, 'press', { values: { t: 1 }, ...reading })]))
+  const units = async () => {
+    const [machine] = await rowsOf<{ units: object }>('machines', plant)
+    const told = JSON.parse((await redis.hGet(`state:${plant.tenant}:${plant.plant}`, 'press'))!) as LiveMachine
+    expect(told.units).toEqual(machine!.units)
+    return told.units
+  }
+  await handle({ timestamp: now, seq: 1 })
+  expect(await units()).toEqual({})
+  await handle({ timestamp: now + 1, seq: 2, units: { t: '°C', flow: 'm³/h' } })
+  expect(await units()).toEqual({ t: '°C', flow: 'm³/h' })
+  await handle({ timestamp: now + 2, seq: 3, units: { t: '°F' } })
+  expect(await units()).toEqual({ t: '°F', flow: 'm³/h' })
+  await handle({ timestamp: now - 300_000, seq: 4, values: { older: 1 }, units: { t: 'K' } })
+  expect(await units()).toEqual({ t: '°F', flow: 'm³/h' })
+})
+
+test('of one batch, the newest reading says the unit', async () => {
+  const plant = await newPlant('ingest-units-batch')
+  const body = (seq: number, unit: string) =>
+    telemetry(plant, 'press', { timestamp: now + seq, seq, units: { temperature: unit } })
+  await consumer.handle(sqsEvent([body(2, 'bar'), body(1, 'psi')]))
+  expect(await rowsOf('machines', plant)).toMatchObject([{ units: { temperature: 'bar' } }])
 })
 
 test('a duplicate announces what an earlier attempt stored but could not announce, and only then', async () => {

@@ -52,6 +52,7 @@ create table machines (
   name text,
   status text not null default 'pending' check (status in ('pending', 'active', 'retired')),
   gateway_id uuid references gateways on delete set null,
+  units jsonb not null default '{}',  -- tag -> unit
   created_at int8 not null,
   updated_at int8 not null,
   updated_by uuid,

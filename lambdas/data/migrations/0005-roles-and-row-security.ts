@@ -11,7 +11,7 @@ grant usage on schema public to iot_ingest, iot_api, iot_admin;
 
 grant select on tenants, plants, gateways, machines to iot_ingest;
 grant insert on machines to iot_ingest;
-grant update (gateway_id) on machines to iot_ingest;
+grant update (gateway_id, units) on machines to iot_ingest;
 grant update (lifecycle, connection, reason, session_id, status_at, last_seen_at, clock_skew_ms, status) on gateways to iot_ingest;
 grant select, insert on telemetry_events to iot_ingest;
 grant select, insert, update on machine_ledger, machine_state to iot_ingest;

@@ -49,6 +49,7 @@ describe('what is read', () => {
       plantId,
       status: 'pending',
       thingName: null,
+      units: {},
       state: { timestamp: 1000, seq: 7, receivedAt: 1100, values: { temperature: 71.2 } },
     })
     await api.database.master.query('delete from machine_state where machine_id = $1', [machineIds[6]])

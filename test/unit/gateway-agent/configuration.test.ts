@@ -120,6 +120,16 @@ describe('an error names the line, the key and what is allowed', () => {
       '11: machines[0].tags.temperature.deadband: must be 0 or more, in the unit of the scaled value',
     ],
     [
+      'a unit that is a sentence',
+      replaced('unit: bar', 'unit: kilograms of force per square centimetre'),
+      '12: machines[0].tags.pressure.unit: must be at most 32 characters',
+    ],
+    [
+      'a unit that no message may carry',
+      replaced('unit: "°C"', 'unit: "\\0"'),
+      '11: machines[0].tags.temperature.unit: must not contain U+0000 or a lone surrogate',
+    ],
+    [
       'an interval of 0',
       replaced('intervalMs: 500\n', 'intervalMs: 0\n'),
       '9: machines[0].intervalMs: must be a whole number from 50 to 86400000',

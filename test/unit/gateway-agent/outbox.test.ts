@@ -47,6 +47,15 @@ describe('the outbox', { timeout: 30_000 }, () => {
     })
   })
 
+  it('writes a message as the contract wants it', () => {
+    const outbox = open(join(temporaryFolder(), 'outbox.sqlite'))
+    const content = { timestamp: 5, values: { a: 1, b: null }, quality: { b: 'bad' as const }, units: { a: '°C' } }
+    outbox.add([reading('pump-1'), { machine: 'pump-1', ...content }])
+    const [plain, whole] = all(outbox).map(contentOf)
+    expect(whole).toEqual({ schemaVersion: 1, seq: plain!.seq + 1, ...content })
+    expect(Object.keys(plain!)).toEqual(['schemaVersion', 'timestamp', 'seq', 'values'])
+  })
+
   it('keeps what it was given, and its seqs after all was removed', () => {
     const file = join(temporaryFolder(), 'outbox.sqlite')
     const outbox = open(file)

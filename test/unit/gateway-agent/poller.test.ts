@@ -70,6 +70,20 @@ describe('the poller', { timeout: 15_000 }, () => {
     expect(shapes().filter((shape) => shape === 'fast').length).toBeGreaterThan(2)
   })
 
+  it('gives units with the first message of their tags, and not with the next', async () => {
+    await poll([
+      { slug: 'pump-1', tags: [tag('pressure', 'holding:1', { unit: 'bar' }), tag('count', 'holding:2')] },
+      { slug: 'robot-2', tags: [tag('on', 'coil:0')] },
+    ])
+    await waitFor('two cycles', () => readings.length >= 4)
+    expect(readings.slice(0, 4).map(({ units }) => units)).toEqual([
+      { pressure: 'bar' },
+      undefined,
+      undefined,
+      undefined,
+    ])
+  })
+
   it('sends only what moved beyond its dead-band', async () => {
     plc.holding.set(1, 100)
     await poll([{ slug: 'pump-1', tags: [tag('a', 'holding:1', { deadband: 5 })] }])
@@ -139,9 +153,18 @@ describe('the poller', { timeout: 15_000 }, () => {
         index === 300 ? { value: null, quality: 'bad' } : { value: index, quality: 'good' },
       ]),
     )
-    const messages = readingsOf('pump-1', 5, values)
+    const messages = readingsOf(
+      'pump-1',
+      5,
+      values,
+      new Map([
+        ['t0', '°C'],
+        ['t599', 'bar'],
+      ]),
+    )
     expect(messages.map((message) => Object.keys(message.values).length)).toEqual([256, 256, 88])
     expect(messages.map(({ quality }) => quality)).toEqual([undefined, { t300: 'bad' }, undefined])
+    expect(messages.map(({ units }) => units)).toEqual([{ t0: '°C' }, undefined, { t599: 'bar' }])
     expect(messages.every(({ timestamp }) => timestamp === 5)).toBe(true)
   })
 })

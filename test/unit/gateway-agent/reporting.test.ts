@@ -21,7 +21,7 @@ describe('report by exception', () => {
     expect(report.isDue(good({ a: 1.2, on: true }), 5)).toBe(true)
   })
 
-  it('a change of quality is sent, and silence ends after a minute', () => {
+  it('a change of quality is sent, and silence ends after the longest', () => {
     const report = new ReportByException([{ name: 'a', deadband: 5 }])
     report.isDue(good({ a: 1 }), 0)
     expect(report.isDue(new Map([['a', { value: null, quality: 'bad' }]]), 1)).toBe(true)

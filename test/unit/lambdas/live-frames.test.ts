@@ -12,6 +12,7 @@ function machine(n: number, values: Record<string, string | number | null>): Liv
     name: null,
     status: 'active',
     thingName: 'granix-ba-gateway-1',
+    units: { 'tag-0': '°C', 'tag-9': 'm³/h' },
     state: { timestamp: 1, seq: n, receivedAt: 2, values },
   }
 }
@@ -56,11 +57,21 @@ describe('liveFrames', () => {
   it('cuts the values of a machine that is larger than a frame, and loses none, nor a quality', () => {
     const values = Object.fromEntries(Array.from({ length: 256 }, (_, tag) => [`tag-${tag}`, '€'.repeat(256)]))
     const large = machine(1, values)
+    large.units = Object.fromEntries(Object.keys(values).map((tag) => [tag, '€'.repeat(32)]))
     large.state!.quality = { 'tag-0': 'bad', 'tag-255': 'uncertain' }
     const messages = read(liveFrames('snapshot', { plant, version: 1, machines: [large], gateways: [] }))
     const entries = messages.flatMap((message) => message.machines)
     expect(new Set(entries.map(({ machineId, state }) => `${machineId} ${state!.seq}`)).size).toBe(1)
     expect(Object.assign({}, ...entries.map(({ state }) => state!.values))).toEqual(values)
     expect(Object.assign({}, ...entries.map(({ state }) => state!.quality))).toEqual(large.state!.quality)
+    for (const { units, state } of entries) expect(Object.keys(units)).toEqual(Object.keys(state!.values))
+    expect(Object.assign({}, ...entries.map(({ units }) => units))).toEqual(large.units)
+  })
+
+  it('leaves out units of tags without a value when a machine is larger than a frame', () => {
+    const units = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`old-${n}`, '€'.repeat(32)]))
+    const large = { ...machine(1, { 'tag-0': 1 }), units: { ...units, 'tag-0': '°C' } }
+    const messages = read(liveFrames('snapshot', { plant, version: 1, machines: [large], gateways: [] }))
+    expect(messages.flatMap((message) => message.machines)).toEqual([{ ...large, units: { 'tag-0': '°C' } }])
   })
 })

@@ -33,6 +33,11 @@ describe('telemetry v1', () => {
     )
   })
 
+  it('accepts units of tags, also of some that the message has no value of', () => {
+    const units = { temperature: '°C', flow: 'm³/h', long: 'x'.repeat(32) }
+    expect(v.parse(TelemetryV1, { ...reading, units })).toEqual({ ...reading, units })
+  })
+
   it.each([
     ['another schema version', { ...reading, schemaVersion: 2 }],
     ['a seq of -1', { ...reading, seq: -1 }],
@@ -53,6 +58,11 @@ describe('telemetry v1', () => {
     ['a name that would vanish in silence', { ...reading, values: { a: 1, constructor: 2 } }],
     ['a name that pollutes', { ...reading, values: JSON.parse('{"a":1,"__proto__":2}') as unknown }],
     ['good as a quality', { ...reading, quality: { a: 'good' } }],
+    ['a unit without text', { ...reading, units: { a: '' } }],
+    ['a unit of 33', { ...reading, units: { a: 'x'.repeat(33) } }],
+    ['a unit with U+0000, which jsonb refuses', { ...reading, units: { a: '\u0000' } }],
+    ['a unit that is no text', { ...reading, units: { a: null } }],
+    ['a list of units', { ...reading, units: ['bar'] }],
     ['a timestamp as text', { ...reading, timestamp: '1736359200000' }],
     ['null', null],
   ])('refuses %s', (_what, input) => {

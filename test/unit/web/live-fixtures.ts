@@ -12,6 +12,7 @@ export function machine(n: number, seq: number | null, values: Record<string, nu
     name: null,
     status: 'active',
     thingName: 'gw-1',
+    units: { t: '°C' },
     state: seq === null ? null : { timestamp, seq, receivedAt: timestamp, values },
   }
 }
