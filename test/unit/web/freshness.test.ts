@@ -28,22 +28,22 @@ function withValues(
 const NOW = 1_001_000
 
 describe('cadence', () => {
-  it('counts as stale after 15 s until it is known, then after 3 intervals, but not before 3 s', () => {
-    expect(staleAfterMs(UNKNOWN_CADENCE)).toBe(15_000)
-    expect(staleAfterMs(withReading(UNKNOWN_CADENCE, 10_000))).toBe(30_000)
-    expect(staleAfterMs(withReading(UNKNOWN_CADENCE, 100))).toBe(3_000)
+  it('counts as stale after 3 intervals, but not before 30 s, the 3 of a steady machine', () => {
+    expect(staleAfterMs(UNKNOWN_CADENCE)).toBe(30_000)
+    expect(staleAfterMs(withReading(UNKNOWN_CADENCE, 100))).toBe(30_000)
+    expect(staleAfterMs(withReading(UNKNOWN_CADENCE, 20_000))).toBe(60_000)
   })
 
   it('is not disturbed by one outage', () => {
     let cadence = UNKNOWN_CADENCE
-    for (const gap of [2_000, 2_000, 600_000, 2_000]) cadence = withReading(cadence, gap)
-    expect(staleAfterMs(cadence)).toBe(6_000)
+    for (const gap of [20_000, 20_000, 600_000, 20_000]) cadence = withReading(cadence, gap)
+    expect(staleAfterMs(cadence)).toBe(60_000)
   })
 })
 
 describe('freshness', () => {
   it('goes stale by the clock alone, within a second', () => {
-    vi.useFakeTimers({ now: 1_010_500 })
+    vi.useFakeTimers({ now: 1_037_500 })
     setActivePinia(createPinia())
     const clock = useClock()
     const stop = clock.start()
@@ -54,6 +54,12 @@ describe('freshness', () => {
     vi.advanceTimersByTime(1_000)
     expect(fresh()).toBe('stale')
     stop()
+  })
+
+  it('is kept up by a steady machine that reports by exception, every 10 s', () => {
+    const view = afterReadings(10)
+    const reading = { timestamp: view.state!.timestamp, cadence: view.cadence }
+    expect(freshnessOf(reading, undefined, reading.timestamp + 10_000 + 2_000)).toBe('fresh')
   })
 
   it('is cut off when the gateway is offline, however young the value', () => {

@@ -87,6 +87,28 @@ describe('live store', () => {
     expect([...tags.keys()]).toEqual(['a', 'b'])
   })
 
+  it('shows the unit of a tag, also from several entries, and keeps it when who tells the next state has not heard of it', () => {
+    const { picture, receive } = watching()
+    const told = (seq: number, values: Record<string, number>, units: Record<string, string>) => ({
+      ...machine(1, seq, values),
+      units,
+    })
+    const units = () =>
+      [...picture.machines.value.get(machineId(1))!.value.tags.values()].map(({ name, unit }) => [name, unit])
+    receive(...frames('snapshot', 1, [told(3, { a: 1 }, { a: 'bar' }), told(3, { b: 2, c: 3 }, { b: '°C' })]))
+    expect(units()).toEqual([
+      ['a', 'bar'],
+      ['b', '°C'],
+      ['c', undefined],
+    ])
+    receive(...frames('delta', 2, [told(4, { a: 1, b: 2, c: 3 }, { a: 'psi' })]))
+    expect(units()).toEqual([
+      ['a', 'psi'],
+      ['b', '°C'],
+      ['c', undefined],
+    ])
+  })
+
   it('keeps the last value of a tag that a newer reading does not have', () => {
     const { picture, receive } = watching()
     receive(...frames('snapshot', 1, [machine(1, 1, { fast: 1, slow: 1 })]))

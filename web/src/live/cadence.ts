@@ -5,10 +5,8 @@ export interface Cadence {
 }
 
 const GAPS_KEPT = 8
-/** Until two readings have been seen. */
-const STALE_AFTER_UNKNOWN_MS = 15_000
-/** Below this, the way through the cloud alone would make a value flicker. */
-const STALE_AFTER_LEAST_MS = 3_000
+/** A machine that reports by exception and is steady sends every 10 s, however often it sent before: 3 of those. */
+const STALE_AFTER_LEAST_MS = 30_000
 
 export const UNKNOWN_CADENCE: Cadence = { gapsMs: [] }
 
@@ -17,9 +15,9 @@ export function withReading(cadence: Cadence, gapMs: number): Cadence {
   return { gapsMs: [...cadence.gapsMs, gapMs].slice(-GAPS_KEPT) }
 }
 
-/** Age from which a value counts as stale: 3 intervals. The median forgets an outage at once. */
+/** Age from which a value counts as stale: 3 intervals, but at least 30 s. The median forgets an outage at once. */
 export function staleAfterMs(cadence: Cadence): number {
   const sorted = cadence.gapsMs.toSorted((a, b) => a - b)
-  const median = sorted[Math.floor((sorted.length - 1) / 2)]
-  return median === undefined ? STALE_AFTER_UNKNOWN_MS : Math.max(STALE_AFTER_LEAST_MS, 3 * median)
+  const median = sorted[Math.floor((sorted.length - 1) / 2)] ?? 0
+  return Math.max(STALE_AFTER_LEAST_MS, 3 * median)
 }

@@ -8,6 +8,7 @@ import { withPoint, type TrendPoint } from './trend.ts'
 export interface TagView {
   readonly name: string
   readonly value: Scalar
+  readonly unit: string | undefined
   readonly quality: 'good' | Quality
   /** Epoch ms of the reading that brought this value, by the gateway's clock. */
   readonly timestamp: number
@@ -29,11 +30,11 @@ export interface MachineView extends LiveMachine {
  * one frame.
  */
 export function mergeMachine(shown: MachineView | undefined, incoming: LiveMachine): MachineView {
-  if (!shown) return { ...incoming, tags: withState(new Map(), incoming.state), cadence: UNKNOWN_CADENCE }
+  if (!shown) return { ...incoming, tags: withReadings(new Map(), incoming), cadence: UNKNOWN_CADENCE }
   const order = compareStates(shown.state, incoming.state)
   if (order > 0) return shown
   const gapMs = shown.state && incoming.state ? incoming.state.timestamp - shown.state.timestamp : 0
-  return { ...incoming, tags: withState(shown.tags, incoming.state), cadence: withReading(shown.cadence, gapMs) }
+  return { ...incoming, tags: withReadings(shown.tags, incoming), cadence: withReading(shown.cadence, gapMs) }
 }
 
 function compareStates(a: MachineState | null, b: MachineState | null): number {
@@ -41,7 +42,10 @@ function compareStates(a: MachineState | null, b: MachineState | null): number {
   return a.timestamp - b.timestamp || a.seq - b.seq
 }
 
-function withState(tags: ReadonlyMap<string, TagView>, state: MachineState | null): ReadonlyMap<string, TagView> {
+function withReadings(
+  tags: ReadonlyMap<string, TagView>,
+  { state, units }: Pick<LiveMachine, 'state' | 'units'>,
+): ReadonlyMap<string, TagView> {
   if (!state) return tags
   const next = new Map(tags)
   for (const [name, value] of Object.entries(state.values)) {
@@ -50,6 +54,8 @@ function withState(tags: ReadonlyMap<string, TagView>, state: MachineState | nul
     next.set(name, {
       name,
       value,
+      // A unit, once told, stays: who sends this state may not have heard of it yet.
+      unit: units[name] ?? before?.unit,
       quality: state.quality?.[name] ?? (value === null ? 'bad' : 'good'),
       timestamp: state.timestamp,
       cadence: before ? withReading(before.cadence, state.timestamp - before.timestamp) : UNKNOWN_CADENCE,
