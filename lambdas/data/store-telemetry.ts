@@ -32,12 +32,14 @@ export interface StoredTelemetry {
   revision: number
 }
 
-/** A row says what became of a reading, or (without `idx`) gives a state that was put together from several readings. */
+/** What the statement says of a batch: only what is not as usual. */
 interface Row {
+  /** Of a reading that is not new; counts from 1. */
   idx: number | null
-  /** `current`: new, and now the whole state of its machine. */
-  outcome: Outcome | 'current' | 'state'
-  state: (MachineState & { machineId: string; quality: MachineState['quality'] | null }) | null
+  outcome: Exclude<Outcome, 'new'>
+  /** Whose state is not simply its whole reading: `state` is put together from several, or null when it has not changed. */
+  machine: string | null
+  state: (MachineState & { quality: MachineState['quality'] | null }) | null
   revision: number
 }
 
@@ -47,35 +49,86 @@ export async function storeTelemetry(
   readings: ReadingToStore[],
   oldest: number,
 ): Promise<StoredTelemetry> {
+  const { firsts, wholes } = sortOut(readings, oldest)
+  const notNew = new Map<ReadingToStore, Outcome>()
+  const states = new Map<string, MachineState | null>()
+  const store = async (batch: ReadingToStore[]) => {
+    const rows = await callStore(pool, batch, wholes, oldest)
+    for (const { idx, outcome, machine, state } of rows) {
+      if (idx !== null) notNew.set(batch[idx - 1]!, outcome)
+      if (machine !== null) states.set(machine, state && stateOf(state))
+    }
+    return rows[0]!.revision
+  }
+  const revision = await store([...firsts])
+  // Judged by what the ledger knows now.
+  if (firsts.size < readings.length) await store(readings.filter((reading) => !firsts.has(reading)))
+  for (const whole of wholes) {
+    if (!notNew.has(whole) && !states.has(whole.machineId)) states.set(whole.machineId, stateOf(whole))
+  }
+  return {
+    outcomes: readings.map((reading) => notNew.get(reading) ?? 'new'),
+    states: new Map([...states].filter((entry): entry is [string, MachineState] => entry[1] !== null)),
+    revision,
+  }
+}
+
+/**
+ * `firsts`: one reading of each (machine, seq), a hot one if there is one; the others are its repeats. `wholes`: newest
+ * readings of their machines, where the machine's other ones have no tag more and did not arrive later.
+ */
+function sortOut(readings: ReadingToStore[], oldest: number) {
+  const firsts = new Set<ReadingToStore>()
+  const wholes = new Set<ReadingToStore>()
+  for (const ofMachine of Map.groupBy(readings, (reading) => reading.machineId).values()) {
+    const bySeq = new Map<number, ReadingToStore>()
+    for (const reading of ofMachine) {
+      const first = bySeq.get(reading.seq)
+      if (!first || (first.timestamp < oldest && reading.timestamp >= oldest)) bySeq.set(reading.seq, reading)
+    }
+    for (const reading of bySeq.values()) firsts.add(reading)
+    const newest = [...bySeq.values()].reduce((one, two) => (isOlder(one, two) ? two : one))
+    const adds = (other: ReadingToStore) =>
+      other.receivedAt > newest.receivedAt ||
+      Object.keys(other.values).some((tag) => !Object.hasOwn(newest.values, tag))
+    if (!ofMachine.some(adds)) wholes.add(newest)
+  }
+  return { firsts, wholes }
+}
+
+const isOlder = (one: ReadingToStore, two: ReadingToStore) =>
+  one.timestamp < two.timestamp || (one.timestamp === two.timestamp && one.seq < two.seq)
+
+async function callStore(
+  pool: pg.Pool,
+  readings: ReadingToStore[],
+  wholes: Set<ReadingToStore>,
+  oldest: number,
+): Promise<Row[]> {
   const { rows } = await pool.query<Row>({
     name: 'store_telemetry',
-    text: 'select idx, outcome, state, revision from store_telemetry($1, $2, $3, $4, $5, $6, $7, $8)',
+    text: 'select idx, outcome, machine, state, revision from store_telemetry($1, $2, $3, $4, $5, $6, $7, $8, $9)',
     values: [
       readings.map((reading) => reading.tenantId),
       readings.map((reading) => reading.machineId),
       readings.map((reading) => reading.seq),
       readings.map((reading) => reading.timestamp),
       readings.map((reading) => reading.receivedAt),
-      readings.map((reading) => JSON.stringify(reading.values)),
-      readings.map((reading) => (reading.quality === undefined ? null : JSON.stringify(reading.quality))),
+      readings.map((reading) => JSON.stringify(reading.values)).join('\n'),
+      readings.map((reading) => (reading.quality ? JSON.stringify(reading.quality) : '')).join('\n'),
+      readings.map((reading) => wholes.has(reading)),
       oldest,
     ],
   })
-  const outcomes: Outcome[] = []
-  const states = new Map<string, MachineState>()
-  for (const { idx, outcome, state } of rows) {
-    if (idx === null) {
-      const { machineId, quality, ...rest } = state!
-      states.set(machineId, { ...rest, ...(quality && { quality }) })
-      continue
-    }
-    const reading = readings[idx - 1]!
-    outcomes[idx - 1] = outcome === 'current' ? 'new' : (outcome as Outcome)
-    if (outcome === 'current') states.set(reading.machineId, stateOf(reading))
-  }
-  return { outcomes, states, revision: rows[0]?.revision ?? 0 }
+  return rows
 }
 
-function stateOf({ timestamp, seq, receivedAt, values, quality }: ReadingToStore): MachineState {
+function stateOf({
+  timestamp,
+  seq,
+  receivedAt,
+  values,
+  quality,
+}: NonNullable<Row['state']> | ReadingToStore): MachineState {
   return { timestamp, seq, receivedAt, values, ...(quality && { quality }) }
 }
