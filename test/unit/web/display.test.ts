@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { ageOf } from '../../../web/src/display/ages.ts'
 import { decimalsFor, formatNumber, settleDecimals } from '../../../web/src/display/numbers.ts'
 import { tagLabel } from '../../../web/src/display/tag-label.ts'
+import { unitRoom } from '../../../web/src/display/unit-room.ts'
 import { sortTags } from '../../../web/src/live/tag-order.ts'
 import { formatDateTime } from '../../../web/src/display/times.ts'
 import { chooseLanguage, formatLocale } from '../../../web/src/i18n/languages.ts'
@@ -62,6 +63,17 @@ describe('tag names', () => {
   it('sorts as people count, and what tells the run state last', () => {
     const names = ['running', 'zone_10', 'zone_9', 'state', 'alpha'].map((name) => ({ name }))
     expect(sortTags(names).map((tag) => tag.name)).toEqual(['alpha', 'zone_9', 'zone_10', 'running', 'state'])
+  })
+})
+
+describe('the room for units', () => {
+  it.each([
+    [['°C', undefined, 'bags/min'], '8ch'],
+    [['m³/h', 'kilograms per square metre'], '10ch'],
+    [[undefined], undefined],
+    [[], undefined],
+  ])('of %j is %s', (units, room) => {
+    expect(unitRoom(units.map((unit) => ({ unit })))).toBe(room)
   })
 })
 
