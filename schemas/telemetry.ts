@@ -45,8 +45,8 @@ const byTag = <T extends v.GenericSchema>(value: T) =>
  * One reading of one machine, version 1.
  * `timestamp`: epoch ms of the PLC read. `seq`: +1 per message of this machine; its first value is the gateway's
  * clock in epoch ms, so that a gateway which lost its disk never reuses one.
- * `units`: of tags that have one. Sent with a machine's first message after the agent starts, and then at least every
- * 60 s; nobody needs them to understand a message.
+ * `units`: of tags that have one. Sent with a machine's first message after the agent starts, and again with the first
+ * one 60 s after they were last sent; nobody needs them to understand a message.
  * Unknown fields are ignored, so that a newer gateway can speak to an older cloud.
  */
 export const TelemetryV1 = v.object({
