@@ -31,7 +31,7 @@ export async function addressReadings(
   const refusals: DeadLetter[] = []
   try {
     await places.load(readings)
-    const placed = judgeEach(readings, refusals, (reading) => ({ ...reading, ...places.of(reading) }))
+    const placed = judgeEach(readings, refusals, (reading) => Object.assign(reading, places.of(reading)))
     const addressed = await findOrCreateMachines(machines, placed, oldest, refusals)
     refused.push(...refusals)
     return { addressed, unaddressed: [] }
@@ -52,12 +52,12 @@ async function findOrCreateMachines(
   oldest: number,
   refused: DeadLetter[],
 ): Promise<AddressedReading[]> {
-  const named = readings.map((reading) => ({ ...reading, slug: reading.machine }))
+  const named = readings.map((reading) => Object.assign(reading, { slug: reading.machine }))
   await machines.load(named)
   await machines.create(named.filter((reading) => reading.timestamp >= oldest))
   return judgeEach(named, refused, (reading) => {
     const machine = machines.get(reading)
-    if (machine !== undefined) return { ...reading, machineId: machine.id }
+    if (machine !== undefined) return Object.assign(reading, { machineId: machine.id })
     if (reading.timestamp < oldest) throw tooOld(reading.timestamp)
     const { plant, machine: name } = reading
     throw new Refusal('machine_quota_exceeded', `The plant ${plant} has no room for the machine ${name}`)

@@ -53,16 +53,13 @@ export const handler = frame(async (event: SQSEvent): Promise<SQSBatchResponse> 
   const refused: DeadLetter[] = []
   const toRetry: SQSRecord[] = []
   const parts: Promise<StoreResult>[] = []
-  let storing: Promise<StoreResult> | undefined
 
   for (let start = 0; start < event.Records.length; start += PART) {
     const records = event.Records.slice(start, start + PART).map((record) => ({ record }))
     const readings = judgeEach(records, refused, readTelemetry)
     const { addressed, unaddressed } = await addressReadings({ places, machines }, readings, oldest, refused)
     toRetry.push(...unaddressed)
-    await storing
-    storing = storeReadings({ pool, oldest, createPartitions }, addressed)
-    parts.push(storing.then(tell))
+    parts.push(storeReadings({ pool, oldest, createPartitions }, addressed).then(tell))
     await setImmediate() // the statement leaves before the next part is read
   }
   for (const stored of await Promise.all(parts)) {
