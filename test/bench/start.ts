@@ -25,7 +25,11 @@ export async function benchStart(): Promise<Figure[]> {
   const page = await (await browser.newContext({ locale: 'es-AR' })).newPage()
 
   const started = Date.now()
-  const system = spawn('npm', ['start', '--silent'], { cwd: clone, stdio: ['ignore', 'ignore', 'inherit'] })
+  const system = spawn('npm', ['start', '--silent'], {
+    cwd: clone,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    detached: true,
+  })
   const exited = once(system, 'exit')
   try {
     const file = join(clone, '.local/endpoints.json')
@@ -75,7 +79,8 @@ export async function benchStart(): Promise<Figure[]> {
     ]
   } finally {
     if (browser.isConnected()) await browser.close()
-    system.kill('SIGINT')
+    // To the whole group, as Ctrl-C in a terminal.
+    process.kill(-system.pid!, 'SIGINT')
     await exited
     rmSync(clone, { recursive: true, force: true })
   }
