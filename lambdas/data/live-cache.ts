@@ -33,10 +33,11 @@ export function cachedEntry(field: string, live: LiveMachine | LiveGateway, revi
 /**
  * KEYS: the hash. ARGV: the channel, the number of entries, field and JSON of each, then the events.
  * Two consumers may write in another order than they have committed: an older revision never replaces a newer. The JSON
- * is kept as given; decoding and encoding it here would round its numbers to 14 digits.
+ * is kept as given; decoding and encoding it here would round its numbers to 14 digits. The revision is sought in the last
+ * 20 characters: from the first one on, the search takes as long as all the rest.
  */
 const TELL = `
-local function revision(json) return tonumber(string.match(json, '"revision":(%d+)}$')) end
+local function revision(json) return tonumber(string.match(json, ':(%d+)}$', -20)) end
 local last = 2 + 2 * tonumber(ARGV[2])
 for i = 3, last, 2 do
   local known = redis.call('HGET', KEYS[1], ARGV[i])

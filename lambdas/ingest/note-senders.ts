@@ -36,7 +36,8 @@ export async function noteSenders(
   }
   for (const [gatewayId, receivedAt] of seen) lastNoted.set(gatewayId, receivedAt)
   for (const { machineId, plantId, machine, gatewayId, clientId } of inOrder) {
+    if (!senders.has(machineId)) continue
     const known = machines.get({ plantId, slug: machine })
-    if (known && senders.has(machineId)) Object.assign(known, { gatewayId, thingName: clientId })
+    if (known) Object.assign(known, { gatewayId, thingName: clientId })
   }
 }
