@@ -18,6 +18,7 @@ const tags = ['a', 'b', 'c', 'd']
 const reading = fc.record({
   machine: fc.nat(1),
   timestamp: fc.integer({ min: now, max: now + 4 }),
+  receivedAt: fc.integer({ min: now + 5, max: now + 9 }),
   values: fc.dictionary(fc.constantFrom(...tags), fc.integer({ min: 0, max: 3 }), { minKeys: 1 }),
   bad: fc.subarray(tags),
 })
@@ -33,6 +34,8 @@ function expectedState(readings: ReadingToStore[]) {
   return {
     ts: newest.timestamp,
     seq: newest.seq,
+    received_at: newest.receivedAt,
+    last_seen_at: Math.max(...readings.map((one) => one.receivedAt)),
     values: Object.fromEntries(told.map(([tag, one]) => [tag, one.values[tag]])),
     quality: quality.length === 0 ? null : (Object.fromEntries(quality) as Record<string, unknown>),
     older_tags: older.length === 0 ? null : (Object.fromEntries(older) as Record<string, unknown>),
@@ -50,26 +53,28 @@ test('the state is the newest value of each tag, for all orders of arrival and a
       const stored: ReadingToStore[] = []
       const lastTold = new Map<string, MachineState>()
       for (const batch of drawn) {
-        const readings = batch.map(({ machine, timestamp, values, bad }): ReadingToStore => {
+        const readings = batch.map(({ machine, timestamp, receivedAt, values, bad }): ReadingToStore => {
           const quality = Object.fromEntries(bad.filter((tag) => tag in values).map((tag) => [tag, 'bad' as const]))
           const graded = Object.keys(quality).length > 0 && { quality }
           const seq = shuffled[stored.length + batch.findIndex((one) => one.values === values)]!
-          return { tenantId, machineId: machines[machine]!, seq, timestamp, receivedAt: timestamp, values, ...graded }
+          return { tenantId, machineId: machines[machine]!, seq, timestamp, receivedAt, values, ...graded }
         })
         stored.push(...readings)
-        const { outcomes, states } = await storeTelemetry(database.master, readings, 0)
-        expect(new Set(outcomes)).toEqual(new Set(['new']))
+        const again = { ...readings[0]! }
+        const conflict = { ...readings.at(-1)!, values: { a: -1 } }
+        const { outcomes, states } = await storeTelemetry(database.master, [...readings, again, conflict], 0)
+        expect(outcomes).toEqual([...readings.map(() => 'new'), 'duplicate', 'seq_conflict'])
         for (const [machineId, state] of states) lastTold.set(machineId, state)
       }
       for (const [machineId, ofMachine] of Map.groupBy(stored, (one) => one.machineId)) {
         const expected = expectedState(ofMachine)
         const { rows } = await database.master.query<Record<string, unknown>>(
-          'select ts, seq, values, quality, older_tags from machine_state where machine_id = $1',
+          'select ts, seq, received_at, last_seen_at, values, quality, older_tags from machine_state where machine_id = $1',
           [machineId],
         )
         expect(rows).toEqual([expected])
-        const { ts, seq, values, quality } = expected
-        const told = { timestamp: ts, seq, receivedAt: ts, values, ...(quality && { quality }) }
+        const { ts, seq, received_at, values, quality } = expected
+        const told = { timestamp: ts, seq, receivedAt: received_at, values, ...(quality && { quality }) }
         expect(lastTold.get(machineId)).toEqual(told)
       }
     }),
