@@ -1,5 +1,6 @@
 /**
- * Stores a batch of readings, each exactly once, for ever: one statement, one round trip, one transaction.
+ * Stores a batch of readings, each exactly once, for ever: one statement, one round trip, one transaction. Repeats
+ * within the batch, which are rare, follow in a second one: the ledger knows their first by then.
  *
  * - `machine_ledger` holds one bit per seq ever stored. It outlives the partitions, so a redelivery is known even when
  *   its reading is long dropped.
@@ -61,7 +62,6 @@ export async function storeTelemetry(
     return rows[0]!.revision
   }
   const revision = await store([...firsts])
-  // Judged by what the ledger knows now.
   if (firsts.size < readings.length) await store(readings.filter((reading) => !firsts.has(reading)))
   for (const whole of wholes) {
     if (!notNew.has(whole) && !states.has(whole.machineId)) states.set(whole.machineId, stateOf(whole))
