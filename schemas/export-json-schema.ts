@@ -22,7 +22,7 @@ const documents: Record<string, GenericSchema> = {
 const folder = process.argv[2] ?? join(import.meta.dirname, 'json')
 mkdirSync(folder, { recursive: true })
 for (const [name, schema] of Object.entries(documents)) {
-  const document = toJsonSchema(schema, { target: 'draft-2020-12', errorMode: 'ignore', typeMode: 'input' })
+  const document = toJsonSchema(schema, { target: 'draft-2020-12', errorMode: 'ignore', typeMode: 'output' })
   const file = join(folder, `${name}.schema.json`)
   writeFileSync(file, `${JSON.stringify({ title: name, ...document }, null, 2)}\n`)
   console.log(file)
