@@ -1,5 +1,5 @@
 import type { SQSRecord } from 'aws-lambda'
-import type { MachineRegister } from '../data/machine-register.ts'
+import type { KnownMachine, MachineRegister } from '../data/machine-register.ts'
 import type { Place, Places } from '../data/places.ts'
 import { isTransient } from '../data/postgres-errors.ts'
 import { logger } from '../runtime/frame.ts'
@@ -11,6 +11,8 @@ interface PlacedReading extends Reading, Place {}
 /** A reading whose names are resolved to ids. */
 export interface AddressedReading extends PlacedReading {
   machineId: string
+  /** What the register remembers of the machine: shared by its readings, and kept up to date by the notes after the store. */
+  known: KnownMachine
 }
 
 interface Names {
@@ -56,8 +58,8 @@ async function findOrCreateMachines(
   await machines.load(named)
   await machines.create(named.filter((reading) => reading.timestamp >= oldest))
   return judgeEach(named, refused, (reading) => {
-    const machine = machines.get(reading)
-    if (machine !== undefined) return Object.assign(reading, { machineId: machine.id })
+    const known = machines.get(reading)
+    if (known !== undefined) return Object.assign(reading, { machineId: known.id, known })
     if (reading.timestamp < oldest) throw tooOld(reading.timestamp)
     const { plant, machine: name } = reading
     throw new Refusal('machine_quota_exceeded', `The plant ${plant} has no room for the machine ${name}`)

@@ -4,7 +4,6 @@ import type { TelemetryEvent } from '../../schemas/queues.ts'
 import { currentMachines } from '../data/current-machines.ts'
 import type { Database } from '../data/database.ts'
 import { cachedEntry, type CachedEntry, isWatched, stateKey, tellPlant } from '../data/live-cache.ts'
-import type { MachineRegister } from '../data/machine-register.ts'
 import { requestFanOut } from '../data/request-fan-out.ts'
 import { logger, metrics } from '../runtime/frame.ts'
 import type { Redis } from '../runtime/redis.ts'
@@ -13,7 +12,6 @@ import type { StoreResult } from './store-readings.ts'
 
 interface Realtime {
   db: Kysely<Database>
-  machines: MachineRegister
   redis: Redis
   sqs: SQSClient
   fanOutQueueUrl: string
@@ -61,7 +59,7 @@ export async function announce(realtime: Realtime, stored: StoreResult): Promise
 
 /** States as the store gave them; read back only where an earlier attempt has changed them. */
 async function entriesByPlant(
-  { db, machines }: Realtime,
+  { db }: Realtime,
   { fresh, unheard, states }: StoreResult,
 ): Promise<Map<string, CachedEntry[]>> {
   const byPlant = new Map<string, CachedEntry[]>()
@@ -70,10 +68,10 @@ async function entriesByPlant(
     if (known) known.push(entry)
     else byPlant.set(plantId, [entry])
   }
-  for (const [machineId, { plantId, machine: slug }] of new Map(fresh.map((one) => [one.machineId, one]))) {
+  for (const [machineId, { plantId, machine: slug, known }] of new Map(fresh.map((one) => [one.machineId, one]))) {
     const changed = states.get(machineId)
     if (changed === undefined) continue
-    const { name, status, thingName, units } = machines.get({ plantId, slug })!
+    const { name, status, thingName, units } = known
     add(
       plantId,
       cachedEntry(slug, { machineId, slug, name, status, thingName, units, state: changed.state }, changed.revision),

@@ -5,7 +5,7 @@ import type { StoreResult } from './store-readings.ts'
 /** A reading that reached the broker later than this after it was taken had waited in a gateway's outbox. */
 const LATE_AFTER_MS = 60_000
 
-/** Metrics of what was stored. Latency: from the broker's clock to after the commit, one value per reading. */
+/** Metrics of what was stored. Latency: from the broker's clock to after the commit, of the slowest reading. */
 export function countReadings({ fresh, duplicates }: Pick<StoreResult, 'fresh' | 'duplicates'>): void {
   const now = Date.now()
   for (const [tenant, readings] of byTenant(fresh)) {
@@ -16,7 +16,8 @@ export function countReadings({ fresh, duplicates }: Pick<StoreResult, 'fresh' |
   }
   const late = fresh.filter((reading) => reading.receivedAt - reading.timestamp > LATE_AFTER_MS)
   if (late.length > 0) metrics.addMetric('LateMessages', 'Count', late.length)
-  for (const { receivedAt } of fresh) metrics.addMetric('IngestLatency', 'Milliseconds', Math.max(0, now - receivedAt))
+  const oldest = fresh.reduce((earliest, { receivedAt }) => Math.min(earliest, receivedAt), now)
+  if (fresh.length > 0) metrics.addMetric('IngestLatency', 'Milliseconds', now - oldest)
 }
 
 const byTenant = (readings: AddressedReading[]) => Map.groupBy(readings, (reading) => reading.tenant)

@@ -75,9 +75,9 @@ export const handler = frame(async (event: SQSEvent): Promise<SQSBatchResponse> 
 async function tell(stored: StoreResult): Promise<StoreResult> {
   await setImmediate()
   countReadings(stored)
-  await noteSenders(db, machines, [...stored.fresh, ...stored.duplicates])
-  await noteUnits(db, machines, stored)
-  await announce({ db, machines, redis, sqs, fanOutQueueUrl: environment.FAN_OUT_QUEUE_URL }, stored)
+  await noteSenders(db, [...stored.fresh, ...stored.duplicates])
+  await noteUnits(db, stored)
+  await announce({ db, redis, sqs, fanOutQueueUrl: environment.FAN_OUT_QUEUE_URL }, stored)
   return stored
 }
 

@@ -1,6 +1,5 @@
 import type { Kysely } from 'kysely'
 import type { Database } from '../data/database.ts'
-import type { MachineRegister } from '../data/machine-register.ts'
 import { noteGatewaysOfMachines, noteGatewaysSeen } from '../data/note-senders.ts'
 import { logger } from '../runtime/frame.ts'
 import type { AddressedReading } from './address-readings.ts'
@@ -13,19 +12,14 @@ const lastNoted = new Map<string, number>()
  * Notes when each gateway was last heard, and who sends for a machine when that has changed. Best effort: the readings
  * are stored, and the next batch or heartbeat says the same again.
  */
-export async function noteSenders(
-  db: Kysely<Database>,
-  machines: MachineRegister,
-  readings: AddressedReading[],
-): Promise<void> {
+export async function noteSenders(db: Kysely<Database>, readings: AddressedReading[]): Promise<void> {
   const seen = new Map<string, number>()
   const senders = new Map<string, string>()
   const inOrder = readings.toSorted((a, b) => a.receivedAt - b.receivedAt)
   for (const reading of inOrder) {
-    const { gatewayId, receivedAt, machineId, plantId, machine } = reading
+    const { gatewayId, receivedAt, machineId, known } = reading
     if (receivedAt >= (lastNoted.get(gatewayId) ?? 0) + SEEN_EVERY_MS) seen.set(gatewayId, receivedAt)
-    const known = machines.get({ plantId, slug: machine })
-    if (known?.gatewayId !== gatewayId) senders.set(machineId, gatewayId)
+    if (known.gatewayId !== gatewayId) senders.set(machineId, gatewayId)
   }
   try {
     if (seen.size > 0) await noteGatewaysSeen(db, seen)
@@ -35,9 +29,7 @@ export async function noteSenders(
     return
   }
   for (const [gatewayId, receivedAt] of seen) lastNoted.set(gatewayId, receivedAt)
-  for (const { machineId, plantId, machine, gatewayId, clientId } of inOrder) {
-    if (!senders.has(machineId)) continue
-    const known = machines.get({ plantId, slug: machine })
-    if (known) Object.assign(known, { gatewayId, thingName: clientId })
+  for (const { machineId, gatewayId, clientId, known } of inOrder) {
+    if (senders.has(machineId)) Object.assign(known, { gatewayId, thingName: clientId })
   }
 }

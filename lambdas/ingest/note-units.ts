@@ -1,7 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Units } from '../../schemas/telemetry.ts'
 import type { Database } from '../data/database.ts'
-import type { MachineRegister } from '../data/machine-register.ts'
 import { noteUnitsOfMachines } from '../data/note-units.ts'
 import { logger } from '../runtime/frame.ts'
 import type { StoreResult } from './store-readings.ts'
@@ -15,26 +14,20 @@ const BACKLOG_FROM_MS = 60_000
 /** Notes the units that new readings tell and the register does not know. Best effort: they are told again. */
 export async function noteUnits(
   db: Kysely<Database>,
-  machines: MachineRegister,
   { fresh, states }: Pick<StoreResult, 'fresh' | 'states'>,
 ): Promise<void> {
   const news = new Map<string, Units>()
   const telling = fresh.filter(({ units }) => units !== undefined)
-  for (const { machineId, plantId, machine, units, timestamp } of telling.sort((a, b) => a.timestamp - b.timestamp)) {
+  for (const { machineId, known, units, timestamp } of telling.sort((a, b) => a.timestamp - b.timestamp)) {
     const newest = states.get(machineId)?.state.timestamp ?? Infinity
     if (timestamp < newest - BACKLOG_FROM_MS) continue
-    const known = machines.get({ plantId, slug: machine })?.units ?? {}
-    const isNews = Object.entries(units!).some(([tag, unit]) => known[tag] !== unit)
+    const isNews = Object.entries(units!).some(([tag, unit]) => known.units[tag] !== unit)
     if (isNews) news.set(machineId, { ...news.get(machineId), ...units })
   }
   if (news.size === 0) return
   try {
     const changed = await noteUnitsOfMachines(db, news)
-    for (const { machineId, plantId, machine } of telling) {
-      const known = machines.get({ plantId, slug: machine })
-      const units = changed.get(machineId)
-      if (known && units) known.units = units
-    }
+    for (const { machineId, known } of telling) known.units = changed.get(machineId) ?? known.units
   } catch (error) {
     logger.warn('Units could not be noted', error as Error)
   }
