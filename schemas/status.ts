@@ -4,8 +4,39 @@ import { EpochMs, Slug, ThingName } from './slugs.ts'
 const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const Word = v.pipe(v.string(), v.maxLength(32))
 
-/** Seqs that one machine's outbox has ever allocated, and those that the gateway itself had to drop (both ends included). */
-export const MachineLedger = v.object({ first: Count, last: Count, dropped: v.array(v.tuple([Count, Count])) })
+/** Of one machine in a heartbeat; more were declared in earlier ones. */
+export const MAX_DROPPED_RANGES = 1000
+export const MAX_PENDING_RANGES = 32
+
+/** A range of seqs, both ends included. */
+const SeqRanges = v.array(v.tuple([Count, Count]))
+
+/**
+ * Seqs that one machine's outbox has ever allocated, those that the gateway itself had to drop, and those that the outbox
+ * still holds. `pending` may be coarse, but leaves out nothing that is held; without it nothing is known to be held.
+ */
+export const MachineLedger = v.pipe(
+  v.object({
+    first: Count,
+    last: Count,
+    dropped: v.pipe(
+      SeqRanges,
+      v.maxLength(MAX_DROPPED_RANGES, `must be at most ${MAX_DROPPED_RANGES} ranges: declare the newest`),
+    ),
+    pending: v.optional(
+      v.pipe(
+        SeqRanges,
+        v.maxLength(MAX_PENDING_RANGES, `must be at most ${MAX_PENDING_RANGES} ranges: join the ones that are close`),
+      ),
+    ),
+  }),
+  v.check(({ first, last }) => first <= last, 'must have first <= last'),
+  v.check(
+    ({ first, last, dropped, pending = [] }) =>
+      [...dropped, ...pending].every(([from, to]) => first <= from && from <= to && to <= last),
+    'must have ranges [from, to] with first <= from <= to <= last',
+  ),
+)
 export type MachineLedger = v.InferOutput<typeof MachineLedger>
 
 /** Heartbeat, every 10 s, retained, QoS 1. `sessionId` is new at each connect. */

@@ -2,6 +2,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { MachineLedger } from '../../schemas/status.ts'
 import type { Quality, Scalar, TelemetryV1, Units } from '../../schemas/telemetry.ts'
 import { Failure, messageOf } from './failure.ts'
+import { MOST_LISTED_MESSAGES, pendingRanges } from './pending-ranges.ts'
 
 /** A reading of one machine before it has its seq. */
 export interface Reading {
@@ -108,11 +109,15 @@ export class Outbox {
     this.#count -= removed
   }
 
-  /** Per machine: every seq ever allocated, and what was dropped because the outbox was full. */
+  /** Per machine: every seq ever allocated, what was dropped because the outbox was full, and what still waits here. */
   ledger(): Record<string, MachineLedger> {
     const machines = this.#statements.machines.all() as { slug: string; first: number; last: number }[]
     const ledger: Record<string, MachineLedger> = {}
-    for (const { slug, first, last } of machines) ledger[slug] = { first, last, dropped: [] }
+    const oldest = this.#statements.oldest.all(MOST_LISTED_MESSAGES) as unknown as { machine: string; seq: number }[]
+    const pending = pendingRanges(machines, oldest, this.#count)
+    for (const { slug, first, last } of machines) {
+      ledger[slug] = { first, last, dropped: [], pending: pending.get(slug)! }
+    }
     for (const { machine, first, last } of this.#statements.dropped.all(
       MOST_DECLARED_RANGES,
     ) as unknown as DroppedRange[]) {

@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { Outbox, type Reading, type StoredMessage } from '../../../gateway-agent/src/outbox.ts'
+import { MOST_LISTED_MESSAGES } from '../../../gateway-agent/src/pending-ranges.ts'
+import { MAX_PENDING_RANGES } from '../../../schemas/status.ts'
 import type { TelemetryV1 } from '../../../schemas/telemetry.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 import { waitFor } from './wait-for.ts'
@@ -41,9 +43,10 @@ describe('the outbox', { timeout: 30_000 }, () => {
     expect(seqs[0]).toBeGreaterThanOrEqual(before)
     expect(seqs).toEqual([seqs[0], seqs[0]! + 1, seqs[0]! + 2])
     expect(outbox.count).toBe(4)
+    const { seq } = contentOf(messages[2]!)
     expect(outbox.ledger()).toEqual({
-      'pump-1': { first: seqs[0], last: seqs[2], dropped: [] },
-      'robot-2': { first: contentOf(messages[2]!).seq, last: contentOf(messages[2]!).seq, dropped: [] },
+      'pump-1': { first: seqs[0], last: seqs[2], dropped: [], pending: [[seqs[0], seqs[2]]] },
+      'robot-2': { first: seq, last: seq, dropped: [], pending: [[seq, seq]] },
     })
   })
 
@@ -96,11 +99,41 @@ describe('the outbox', { timeout: 30_000 }, () => {
     expect(left.length).toBe(outbox.count)
     expect(left.length).toBeGreaterThan(1000)
     expect(left.length).toBeLessThan(ADDED)
-    for (const [machine, { first, last, dropped }] of Object.entries(outbox.ledger())) {
+    for (const [machine, { first, last, dropped, pending }] of Object.entries(outbox.ledger())) {
       const kept = left.filter((message) => message.machine === machine).map((message) => contentOf(message).seq)
       expect(dropped).toEqual([[first, kept[0]! - 1]])
+      expect(pending).toEqual([[kept[0]!, last]])
       expect(kept).toEqual(Array.from({ length: last - kept[0]! + 1 }, (_, index) => kept[0]! + index))
     }
+  })
+
+  it('declares what waits: exactly while it is little, never less than it holds', () => {
+    const outbox = open(join(temporaryFolder(), 'outbox.sqlite'))
+    outbox.add(Array.from({ length: 100 }, () => [reading('pump-1'), reading('robot-2')]).flat())
+    const { first, last } = outbox.ledger()['pump-1']!
+    outbox.remove([1, 3, 9, ...Array.from({ length: 100 }, (_, index) => 2 * index + 2)])
+    expect(outbox.ledger()).toMatchObject({
+      'pump-1': {
+        pending: [
+          [first + 2, first + 3],
+          [first + 5, last],
+        ],
+      },
+      'robot-2': { pending: [] },
+    })
+    // Two ranges, and 46 single messages.
+    outbox.remove(Array.from({ length: 46 }, (_, index) => 4 * index + 17))
+    const { pending } = outbox.ledger()['pump-1']!
+    expect(pending).toHaveLength(MAX_PENDING_RANGES)
+    expect(pending!.at(-1)).toEqual([last, last])
+    for (const { seq } of all(outbox).map(contentOf)) {
+      expect(pending!.some(([from, to]) => from <= seq && seq <= to)).toBe(true)
+    }
+    outbox.add(Array.from({ length: MOST_LISTED_MESSAGES }, () => reading('robot-2')))
+    expect(outbox.ledger()).toMatchObject({
+      'pump-1': { pending: [[first + 2, last]] },
+      'robot-2': { pending: [[expect.any(Number), outbox.ledger()['robot-2']!.last]] },
+    })
   })
 
   it('belongs to one agent at a time', () => {

@@ -149,7 +149,7 @@ describe('with a real broker', { timeout: 30_000 }, () => {
       retain: true,
       gateway: { thingName: 'granix-ba-gateway-1', version: '0.1.0' },
       health: { internet: 'up', mqtt: 'up', plcLink: 'down', buffer: { mode: 'live', queuedMessages: 1 } },
-      ledger: { 'pump-1': { first: seq, last: seq, dropped: [] } },
+      ledger: { 'pump-1': { first: seq, last: seq, dropped: [], pending: [[seq, seq]] } },
     })
     await heartbeat.stop()
     await connection.stop()

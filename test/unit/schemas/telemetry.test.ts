@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import * as v from 'valibot'
 import { describe, expect, it } from 'vitest'
-import { StatusV1 } from '../../../schemas/status.ts'
+import { MachineLedger, StatusV1 } from '../../../schemas/status.ts'
 import { TelemetryV1 } from '../../../schemas/telemetry.ts'
 
 const reading = {
@@ -83,6 +83,26 @@ describe('status v1', () => {
     expect(
       v.is(StatusV1, { ...heartbeat, sessionId: 's', ledger: { 'pump-1': { first: 1, last: 9, dropped: [[2, 3]] } } }),
     ).toBe(true)
+  })
+
+  it.each([
+    ['first after last', { first: 2, last: 1, dropped: [] }, 'first <= last'],
+    ['a dropped range outside', { first: 5, last: 9, dropped: [[4, 6]] }, 'ranges'],
+    ['a range that ends before it begins', { first: 5, last: 9, dropped: [[7, 6]] }, 'ranges'],
+    ['a pending range beyond the last', { first: 5, last: 9, dropped: [], pending: [[9, 10]] }, 'ranges'],
+    [
+      'more pending ranges than asked for',
+      { first: 0, last: 99, dropped: [], pending: Array.from({ length: 33 }, (_, i) => [2 * i, 2 * i]) },
+      'at most 32',
+    ],
+    [
+      'thousands of dropped ranges',
+      { first: 0, last: 9999, dropped: Array.from({ length: 1001 }, (_, i) => [2 * i, 2 * i]) },
+      'at most 1000',
+    ],
+  ])('refuses a ledger with %s, and says so', (_, ledger, message) => {
+    const { issues } = v.safeParse(MachineLedger, ledger)
+    expect(issues?.map((issue) => issue.message).join()).toContain(message)
   })
 
   it('accepts the will exactly as the contract writes it', () => {
