@@ -3,11 +3,11 @@ import { EpochMs, Slug, ThingName } from './slugs.ts'
 import { Scalar, Quality } from './telemetry.ts'
 
 /**
- * What the IoT rules put on SQS. `payload` is base64 of the publish's bytes, so that bytes which are not JSON still
- * arrive and are judged by our code. `receivedAt` is the broker's clock: presence orders by it, never by the payload's.
+ * What the IoT rules put on SQS. `payload` is base64 of the publish's bytes (checked where it is decoded), so that bytes
+ * which are not JSON still arrive and are judged by our code. `receivedAt` is the broker's clock: presence orders by it, never by the payload's.
  */
 export const QueueEnvelope = v.object({
-  payload: v.pipe(v.string(), v.base64()),
+  payload: v.pipe(v.string(), v.description('base64 of the bytes that were published')),
   topic: v.string(),
   clientId: v.string(),
   receivedAt: EpochMs,

@@ -1,5 +1,8 @@
 import * as v from 'valibot'
-import { EpochMs, TagName } from './slugs.ts'
+import { EpochMs, TAG_NAME, TagName } from './slugs.ts'
+
+const isStorable = (text: string) => !text.includes('\u0000') && text.isWellFormed()
+const MAX_TEXT_LENGTH = 256
 
 /**
  * Text that PostgreSQL can hold as jsonb: U+0000 and lone surrogates are legal JSON, but jsonb refuses them
@@ -9,11 +12,11 @@ const storableText = (maxLength: number) =>
   v.pipe(
     v.string(),
     v.maxLength(maxLength, `must be at most ${maxLength} characters`),
-    v.check((text) => !text.includes('\u0000') && text.isWellFormed(), 'must not contain U+0000 or a lone surrogate'),
+    v.check(isStorable, 'must not contain U+0000 or a lone surrogate'),
   )
 
 /** `null` is a tag that could not be read. */
-export const Scalar = v.union([v.pipe(v.number(), v.finite()), v.boolean(), storableText(256), v.null()])
+export const Scalar = v.union([v.pipe(v.number(), v.finite()), v.boolean(), storableText(MAX_TEXT_LENGTH), v.null()])
 export type Scalar = v.InferOutput<typeof Scalar>
 
 /** Quality of a value that is not good; a good one is not listed. */
@@ -30,16 +33,48 @@ export const MAX_TAGS_PER_MESSAGE = 256
 /** Names that valibot's record drops in silence (they could pollute a prototype): refused, so that no value is lost unsaid. */
 const RESERVED_TAG_NAMES = ['__proto__', 'prototype', 'constructor']
 
+const hasReservedName = (input: object) => RESERVED_TAG_NAMES.some((name) => Object.hasOwn(input, name))
+
 const byTag = <T extends v.GenericSchema>(value: T) =>
   v.pipe(
     v.unknown(),
     v.check((input) => !Array.isArray(input), 'must be an object, not a list'),
     v.check(
-      (input) => !(input instanceof Object) || !RESERVED_TAG_NAMES.some((name) => Object.hasOwn(input, name)),
+      (input) => !(input instanceof Object) || !hasReservedName(input),
       `must not use the reserved names ${RESERVED_TAG_NAMES.join(', ')}`,
     ),
     v.record(TagName, value),
   )
+
+/** Says of JSON what the schema of values says, without its messages. */
+function areLegalValues(input: unknown): boolean {
+  if (typeof input !== 'object' || input === null || Array.isArray(input) || hasReservedName(input)) return false
+  let count = 0
+  for (const tag in input) {
+    const value: unknown = (input as Record<string, unknown>)[tag]
+    const isLegal =
+      typeof value === 'number'
+        ? Number.isFinite(value)
+        : typeof value === 'string'
+          ? value.length <= MAX_TEXT_LENGTH && isStorable(value)
+          : typeof value === 'boolean' || value === null
+    if (!isLegal || !TAG_NAME.test(tag)) return false
+    count += 1
+  }
+  return count >= 1 && count <= MAX_TAGS_PER_MESSAGE
+}
+
+/**
+ * The schema, but for what `isRight` knows to be right: that passes unseen. Every message of every machine goes through
+ * here, and the record takes ten times as long as a loop over its values.
+ */
+function quickFor<Schema extends v.GenericSchema>(schema: Schema, isRight: (input: unknown) => boolean): Schema {
+  const run = schema['~run'].bind(schema)
+  return {
+    ...schema,
+    '~run': (dataset, config) => (isRight(dataset.value) ? { ...dataset, typed: true } : run(dataset, config)),
+  }
+}
 
 /**
  * One reading of one machine, version 1.
@@ -53,10 +88,13 @@ export const TelemetryV1 = v.object({
   schemaVersion: v.literal(1),
   timestamp: EpochMs,
   seq: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
-  values: v.pipe(
-    byTag(Scalar),
-    v.minEntries(1, 'must hold at least 1 value'),
-    v.maxEntries(MAX_TAGS_PER_MESSAGE, `must hold at most ${MAX_TAGS_PER_MESSAGE} values`),
+  values: quickFor(
+    v.pipe(
+      byTag(Scalar),
+      v.minEntries(1, 'must hold at least 1 value'),
+      v.maxEntries(MAX_TAGS_PER_MESSAGE, `must hold at most ${MAX_TAGS_PER_MESSAGE} values`),
+    ),
+    areLegalValues,
   ),
   quality: v.optional(byTag(Quality)),
   units: v.optional(byTag(Unit)),

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { Slug, ThingName } from './slugs.ts'
+import { SLUG, Slug, ThingName } from './slugs.ts'
 
 /** Where a machine stands: the topic describes the datum, not the device that sends it. */
 export const MachineAddress = v.strictObject({ tenant: Slug, province: Slug, plant: Slug, machine: Slug })
@@ -15,6 +15,8 @@ export const STATUS_FILTER = 'ops/+/+/+/gateway/+/status'
 /** IoT Core refuses a longer topic (AWS IoT Core limits: 256 bytes of UTF-8). */
 export const MAX_TOPIC_BYTES = 256
 
+const TELEMETRY_TOPIC = new RegExp(`^factory/(${SLUG})/(${SLUG})/(${SLUG})/(${SLUG})/telemetry$`)
+
 /** `factory/{tenant}/{province}/{plant}/{machine}/telemetry`. Throws ValiError when a part is not a slug. */
 export function telemetryTopic(address: MachineAddress): string {
   const { tenant, province, plant, machine } = v.parse(MachineAddress, address)
@@ -23,10 +25,8 @@ export function telemetryTopic(address: MachineAddress): string {
 
 /** The exact inverse of `telemetryTopic`; `undefined` for whatever that cannot have built. */
 export function parseTelemetryTopic(topic: string): MachineAddress | undefined {
-  const [factory, tenant, province, plant, machine, telemetry, ...rest] = topic.split('/')
-  if (factory !== 'factory' || telemetry !== 'telemetry' || rest.length > 0) return undefined
-  const parsed = v.safeParse(MachineAddress, { tenant, province, plant, machine })
-  return parsed.success ? parsed.output : undefined
+  const [, tenant, province, plant, machine] = TELEMETRY_TOPIC.exec(topic) ?? []
+  return machine === undefined ? undefined : { tenant: tenant!, province: province!, plant: plant!, machine }
 }
 
 /** `ops/{tenant}/{province}/{plant}/gateway/{thingName}/status`. Throws ValiError when a part is not allowed. */

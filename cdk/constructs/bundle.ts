@@ -52,7 +52,6 @@ function bundleAll(): OutputFile[] {
     external: ['pg-native'],
     banner: { js: REQUIRE_IN_ESM },
     minify: true,
-    keepNames: true,
     sourcemap: 'linked',
     sourcesContent: false,
     legalComments: 'none',

@@ -12,7 +12,9 @@
  * - A reading of a day that is no longer hot is only judged: `duplicate` when the ledger knows it, else
  *   `timestamp_too_old`.
  */
+import { createHash } from 'node:crypto'
 import type pg from 'pg'
+import { int8Array, uuidArray } from './binary-array.ts'
 import type { MachineState } from '../../schemas/live.ts'
 import type { TelemetryV1 } from '../../schemas/telemetry.ts'
 
@@ -109,19 +111,35 @@ async function callStore(
     name: 'store_telemetry',
     text: 'select idx, outcome, machine, state, revision from store_telemetry($1, $2, $3, $4, $5, $6, $7, $8, $9)',
     values: [
-      readings.map((reading) => reading.tenantId),
-      readings.map((reading) => reading.machineId),
-      readings.map((reading) => reading.seq),
-      readings.map((reading) => reading.timestamp),
-      readings.map((reading) => reading.receivedAt),
+      uuidArray(readings.map((reading) => reading.tenantId)),
+      uuidArray(readings.map((reading) => reading.machineId)),
+      int8Array(readings.map((reading) => reading.seq)),
+      int8Array(readings.map((reading) => reading.timestamp)),
+      int8Array(readings.map((reading) => reading.receivedAt)),
       readings.map((reading) => JSON.stringify(reading.values)).join('\n'),
       readings.map((reading) => (reading.quality ? JSON.stringify(reading.quality) : '')).join('\n'),
-      readings.map((reading) => wholes.has(reading)),
+      uuidArray(readings.map((reading) => (wholes.has(reading) ? tagSetOf(reading) : null))),
       oldest,
     ],
   })
   return rows
 }
+
+const tagSets = new Map<string, string>()
+
+/** The gateway names a machine's tags in the same order every time, so that few are ever computed. */
+function tagSetOf({ values }: ReadingToStore): string {
+  const tags = Object.keys(values)
+  const key = tags.join()
+  const known = tagSets.get(key)
+  if (known !== undefined) return known
+  const computed = createHash('md5').update(tags.sort().join()).digest('hex')
+  if (tagSets.size >= MAX_TAG_SETS) tagSets.clear()
+  tagSets.set(key, computed)
+  return computed
+}
+
+const MAX_TAG_SETS = 10_000
 
 function stateOf({
   timestamp,

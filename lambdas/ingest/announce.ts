@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely'
 import type { TelemetryEvent } from '../../schemas/queues.ts'
 import { currentMachines } from '../data/current-machines.ts'
 import type { Database } from '../data/database.ts'
-import { cachedEntry, type CachedEntry, isWatched, stateKey, tellPlant } from '../data/live-cache.ts'
+import { cachedEntry, type CachedEntry, stateKey, tellPlant } from '../data/live-cache.ts'
 import { requestFanOut } from '../data/request-fan-out.ts'
 import { logger, metrics } from '../runtime/frame.ts'
 import type { Redis } from '../runtime/redis.ts'
@@ -31,18 +31,13 @@ export async function announce(realtime: Realtime, stored: StoreResult): Promise
       tenant: ofPlant[0]!.tenant,
       plant: ofPlant[0]!.plant,
       entries: entries.get(plantId) ?? [],
-      events: ofPlant.map(eventOf),
+      events: () => ofPlant.map(eventOf),
     }))
     const watched = await realtime.redis.use(async (client) => {
       const told = await Promise.all(
-        plants.map((plant) =>
-          Promise.all([
-            isWatched(client, plant),
-            tellPlant(client, plant, stateKey(plant), plant.entries, plant.events),
-          ]),
-        ),
+        plants.map((plant) => tellPlant(client, plant, stateKey(plant), plant.entries, plant.events)),
       )
-      return plants.filter((plant, index) => told[index]![0] && plant.entries.length > 0)
+      return plants.filter((plant, index) => told[index] && plant.entries.length > 0)
     })
     const items = watched.map((plant) => ({
       tenant: plant.tenant,

@@ -62,9 +62,11 @@ export const handler = frame(async (event: SQSEvent): Promise<SQSBatchResponse> 
     parts.push(storeReadings({ pool, oldest, createPartitions }, addressed).then(tell))
     await setImmediate() // the statement leaves before the next part is read
   }
-  for (const stored of await Promise.all(parts)) {
-    refused.push(...stored.refused)
-    toRetry.push(...stored.unstored)
+  const stored = await Promise.all(parts)
+  countReadings(stored)
+  for (const part of stored) {
+    refused.push(...part.refused)
+    toRetry.push(...part.unstored)
   }
 
   const unsent = await sendDeadLetters(sqs, environment.DEAD_LETTER_QUEUE_URL, refused)
@@ -74,7 +76,6 @@ export const handler = frame(async (event: SQSEvent): Promise<SQSBatchResponse> 
 /** After the commit: nothing here can undo it, or fail. The statement of the next part goes first. */
 async function tell(stored: StoreResult): Promise<StoreResult> {
   await setImmediate()
-  countReadings(stored)
   await noteSenders(db, [...stored.fresh, ...stored.duplicates])
   await noteUnits(db, stored)
   await announce({ db, redis, sqs, fanOutQueueUrl: environment.FAN_OUT_QUEUE_URL }, stored)

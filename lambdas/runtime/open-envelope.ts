@@ -17,14 +17,15 @@ export function openEnvelope(body: string): QueueEnvelope {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** Payload of an envelope as its schema gives it. Refuses bytes, versions and contents that are not of version 1. */
+/** Payload of an envelope as its schema gives it. Refuses what is not base64, and bytes, versions and contents that are not of version 1. */
 export function readPayload<Schema extends v.GenericSchema>(
   schema: Schema,
   payloadBase64: string,
 ): v.InferOutput<Schema> {
+  const bytes = decodeBase64(payloadBase64)
   let json: unknown
   try {
-    json = JSON.parse(utf8.decode(Buffer.from(payloadBase64, 'base64')))
+    json = JSON.parse(utf8.decode(bytes))
   } catch (error) {
     throw new Refusal('invalid_json', `The payload is not JSON in UTF-8: ${(error as Error).message}`)
   }
@@ -36,6 +37,16 @@ export function readPayload<Schema extends v.GenericSchema>(
   const payload = v.safeParse(schema, json)
   if (!payload.success) throw new Refusal('invalid_payload', issuesOf(payload.issues))
   return payload.output
+}
+
+/** Node skips what is not base64 and stops at the first "=": then fewer bytes come out than the text has room for. */
+function decodeBase64(text: string): Buffer {
+  const bytes = Buffer.from(text, 'base64')
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0
+  if (text.length % 4 !== 0 || bytes.length !== (text.length / 4) * 3 - padding) {
+    throw new Refusal('invalid_envelope', 'payload: is not base64')
+  }
+  return bytes
 }
 
 const SHOWN_ISSUES = 5

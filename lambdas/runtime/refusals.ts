@@ -26,13 +26,14 @@ export function judgeEach<Item extends { record: SQSRecord }, Result>(
   refused: DeadLetter[],
   judge: (item: Item) => Result,
 ): Result[] {
-  return items.flatMap((item) => {
+  const judged: Result[] = []
+  for (const item of items) {
     try {
-      return [judge(item)]
+      judged.push(judge(item))
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       refused.push({ record: item.record, refusal: error })
-      return []
     }
-  })
+  }
+  return judged
 }

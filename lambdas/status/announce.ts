@@ -1,6 +1,6 @@
 import type { SQSClient } from '@aws-sdk/client-sqs'
 import type { StatusEvent } from '../../schemas/queues.ts'
-import { cachedEntry, gatewaysKey, isWatched, tellPlant } from '../data/live-cache.ts'
+import { cachedEntry, gatewaysKey, tellPlant } from '../data/live-cache.ts'
 import { requestFanOut } from '../data/request-fan-out.ts'
 import { liveGatewayOf, type Presence } from '../data/update-presence.ts'
 import { logger, metrics } from '../runtime/frame.ts'
@@ -22,12 +22,12 @@ export async function announce(realtime: Realtime, changes: PresenceChange[]): P
     const watched = await realtime.redis.use(async (client) => {
       const told = await Promise.all(
         plants.map((plant) => {
-          const events = plant.changes.flatMap((change) => change.messages).map(eventOf)
+          const events = () => plant.changes.flatMap((change) => change.messages).map(eventOf)
           const entries = plant.changes.map(({ presence }) => entryOf(presence))
-          return Promise.all([isWatched(client, plant), tellPlant(client, plant, gatewaysKey(plant), entries, events)])
+          return tellPlant(client, plant, gatewaysKey(plant), entries, events)
         }),
       )
-      return plants.filter((_, index) => told[index]![0])
+      return plants.filter((_, index) => told[index])
     })
     const items = watched.map((watchedPlant) => ({
       tenant: watchedPlant.tenant,

@@ -35,6 +35,7 @@ create table machine_state (
   values jsonb not null,
   quality jsonb,
   older_tags jsonb,
+  tag_set uuid,                   -- MD5 of its tags' names, sorted and joined by commas; null beside older_tags
   last_seen_at int8 not null,
   revision int8 not null
 ) with (fillfactor = 50);

@@ -2,16 +2,17 @@ import { type Kysely, sql } from 'kysely'
 
 /**
  * `store_telemetry`: a batch of readings in one statement, each stored exactly once. store-telemetry.ts explains it.
- * A CTE is planned as if it had 10 rows: they are never joined with one another, but for `blocks` by hash.
+ * A CTE is planned as if it had 10 rows: they are never joined with one another, but by hash with `others`, which are few.
  * `p_values` and `p_quality` are lines of JSON, which is quicker to read than an array of texts; an empty line is null.
- * The caller gives each (machine, seq) once. `p_is_whole`: the machine's other readings of the batch add nothing to it.
+ * The caller gives each (machine, seq) once. `p_tag_set`: of the reading's tags, as in machine_state, where the machine's
+ * other readings of the batch add nothing to it; else null.
  */
 export const up = async (db: Kysely<unknown>): Promise<void> => {
   await sql`
 create aggregate jsonb_merge(jsonb) (sfunc = jsonb_concat, stype = jsonb, initcond = '{}');
 
 create function store_telemetry(p_tenant uuid[], p_machine uuid[], p_seq int8[], p_ts int8[], p_received_at int8[],
-  p_values text, p_quality text, p_is_whole bool[], p_oldest int8)
+  p_values text, p_quality text, p_tag_set uuid[], p_oldest int8)
 returns table(idx int, outcome text, machine uuid, state jsonb, revision int8) language plpgsql volatile
 set plan_cache_mode = force_generic_plan as $f$
 declare
@@ -22,32 +23,41 @@ begin
  perform pg_advisory_xact_lock(7001, b.bucket) from (select distinct uuid_hash(m) & 255 as bucket from unnest(p_machine) m order by 1) b;
  now_us := (extract(epoch from clock_timestamp()) * 1000000)::int8; -- grows from one holder of the lock to the next
  return query
- with blocks as materialized (
-  select n.tenant_id, n.machine_id, n.block, n.total, l.received, coalesce(n.incoming & ~coalesce(l.received, 0::bit(1024)), 0::bit(1024)) as fresh
-  from (select u.tenant_id, u.machine_id, u.seq >> 10 as block, count(*) as total,
-        bit_or(set_bit(0::bit(1024), (u.seq & 1023)::int, 1)) filter (where u.ts >= p_oldest) as incoming
-     from unnest(p_tenant, p_machine, p_seq, p_ts) as u(tenant_id, machine_id, seq, ts) group by 1, 2, 3) n
-  left join machine_ledger l on l.machine_id = n.machine_id and l.block = n.block
+ with input as materialized (
+  select u.idx::int as idx, u.tenant_id, u.machine_id, u.seq, u.seq >> 10 as block, (u.seq & 1023)::int as bit, u.ts, u.received_at,
+     u.values::jsonb as values, u.quality::jsonb as quality, u.tag_set
+  from unnest(p_tenant, p_machine, p_seq, p_ts, p_received_at, string_to_array(p_values, E'\\n'), string_to_array(p_quality, E'\\n', ''), p_tag_set)
+    with ordinality as u(tenant_id, machine_id, seq, ts, received_at, values, quality, tag_set, idx)
+ ), blocks as materialized ( -- null where nothing is of a hot day
+  select i.tenant_id, i.machine_id, i.block, count(*) as total,
+     bit_or(set_bit(0::bit(1024), i.bit, 1)) filter (where i.ts >= p_oldest) as incoming
+  from input i group by 1, 2, 3
+ ), all_new as ( -- the common case: the block is there, and knows none of these seqs
+  update machine_ledger l set received = l.received | b.incoming
+  from blocks b
+  where l.machine_id = b.machine_id and l.block = b.block and (l.received & b.incoming) = 0::bit(1024)
+   and bit_count(b.incoming) = b.total
+  returning l.machine_id, l.block
+ ), others as materialized ( -- all other blocks, with what they know
+  select b.*, l.received, coalesce(b.incoming & ~coalesce(l.received, 0::bit(1024)), 0::bit(1024)) as fresh
+  from blocks b left join machine_ledger l on l.machine_id = b.machine_id and l.block = b.block
+  where (b.machine_id, b.block) not in (select a.machine_id, a.block from all_new a)
  ), ledger as (
   insert into machine_ledger as l (tenant_id, machine_id, block, received, repeats)
-  select b.tenant_id, b.machine_id, b.block, b.fresh, b.total - bit_count(b.fresh) from blocks b
-  where b.received is not null or bit_count(b.fresh) > 0
+  select o.tenant_id, o.machine_id, o.block, o.fresh, o.total - bit_count(o.fresh) from others o
+  where o.received is not null or bit_count(o.fresh) > 0
   on conflict (machine_id, block) do update set received = l.received | excluded.received, repeats = l.repeats + excluded.repeats
  ), judged as materialized (
-  select u.idx::int as idx, u.tenant_id, u.machine_id, u.seq, u.ts, u.received_at, u.values::jsonb as values, u.quality::jsonb as quality, u.is_whole,
-     get_bit(b.fresh, (u.seq & 1023)::int) = 1 as is_new, coalesce(get_bit(b.received, (u.seq & 1023)::int) = 1, false) as is_known
-  from unnest(p_tenant, p_machine, p_seq, p_ts, p_received_at, string_to_array(p_values, E'\\n'), string_to_array(p_quality, E'\\n', ''), p_is_whole)
-    with ordinality as u(tenant_id, machine_id, seq, ts, received_at, values, quality, is_whole, idx)
-  join blocks b on b.machine_id = u.machine_id and b.block = u.seq >> 10
+  select i.*, o.machine_id is null or get_bit(o.fresh, i.bit) = 1 as is_new, coalesce(get_bit(o.received, i.bit) = 1, false) as is_known
+  from input i left join others o on o.machine_id = i.machine_id and o.block = i.block
  ), stored as (
   insert into telemetry_events (tenant_id, machine_id, ts, seq, received_at, values, quality)
   select j.tenant_id, j.machine_id, j.ts, j.seq, j.received_at, j.values, j.quality from judged j where j.is_new
- ), replaced as ( -- the common case: a whole reading, newer than the state and with all its tags, is the state now
+ ), replaced as ( -- the common case: a newer reading with just the tags of the state is the state now
   update machine_state s set ts = j.ts, seq = j.seq, received_at = j.received_at, values = j.values, quality = j.quality,
      last_seen_at = greatest(s.last_seen_at, j.received_at), revision = now_us
   from judged j
-  where j.is_new and j.is_whole and s.machine_id = j.machine_id
-   and (j.ts, j.seq) > (s.ts, s.seq) and s.older_tags is null and s.values || j.values = j.values
+  where j.is_new and s.machine_id = j.machine_id and s.tag_set = j.tag_set and (j.ts, j.seq) > (s.ts, s.seq)
   returning s.machine_id
  ), met as ( -- all other new readings, with the state that they meet
   select j.machine_id, j.tenant_id, j.ts, j.seq, j.received_at, j.values, j.quality,
@@ -102,11 +112,14 @@ begin
   update machine_state s set last_seen_at = greatest(s.last_seen_at, o.seen_at)
   from sorted o where o.says_nothing and o.rank = 1 and s.machine_id = o.machine_id
  ), state as (
-  insert into machine_state as s (machine_id, tenant_id, ts, seq, received_at, values, quality, older_tags, last_seen_at, revision)
-  select m.machine_id, m.tenant_id, m.ts, m.seq, m.received_at, m.values, m.quality, m.older_tags, m.seen_at, now_us from merged m
+  insert into machine_state as s (machine_id, tenant_id, ts, seq, received_at, values, quality, older_tags, tag_set, last_seen_at, revision)
+  select m.machine_id, m.tenant_id, m.ts, m.seq, m.received_at, m.values, m.quality, m.older_tags,
+     case when m.older_tags is null then md5((select string_agg(k.tag, ',' order by k.tag collate "C") from jsonb_object_keys(m.values) k(tag)))::uuid end,
+     m.seen_at, now_us
+  from merged m
   on conflict (machine_id) do update set last_seen_at = greatest(s.last_seen_at, excluded.last_seen_at),
-   (ts, seq, received_at, values, quality, older_tags, revision) =
-   (excluded.ts, excluded.seq, excluded.received_at, excluded.values, excluded.quality, excluded.older_tags, excluded.revision)
+   (ts, seq, received_at, values, quality, older_tags, tag_set, revision) = (excluded.ts, excluded.seq, excluded.received_at,
+    excluded.values, excluded.quality, excluded.older_tags, excluded.tag_set, excluded.revision)
  )
  -- What the caller cannot know: the revision; states that are not simply the whole reading; readings that are not new.
  select null::int, null, null::uuid, null::jsonb, now_us

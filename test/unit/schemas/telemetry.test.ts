@@ -33,6 +33,40 @@ describe('telemetry v1', () => {
     )
   })
 
+  it('says the same of values at a glance as when it looks for what is wrong with each', () => {
+    const tag = fc.oneof(
+      fc.constantFrom('a', 'b', '__proto__', 'constructor', '', 'a b', 'x'.repeat(64), 'x'.repeat(65)),
+      fc.string({ maxLength: 3 }),
+    )
+    const strange = fc.constantFrom(
+      'x'.repeat(256),
+      'x'.repeat(257),
+      '\u0000',
+      '\ud800',
+      'ñ',
+      [],
+      [1],
+      {},
+      undefined,
+      NaN,
+    )
+    const scalar = fc.oneof(fc.double(), fc.boolean(), fc.string(), fc.constant(null), strange)
+    const some = fc.oneof(
+      {
+        weight: 9,
+        arbitrary: fc.array(fc.tuple(tag, scalar), { maxLength: 4 }).map((pairs) => Object.fromEntries(pairs)),
+      },
+      fc.constantFrom([], null, 1, 'a', Object.fromEntries(Array.from({ length: 257 }, (_, i) => [`t${i}`, i]))),
+    )
+    fc.assert(
+      fc.property(some, (values) => {
+        const slowly = { ...TelemetryV1.entries.values, '~run': v.pipe(...TelemetryV1.entries.values.pipe)['~run'] }
+        expect(v.is(TelemetryV1.entries.values, values)).toBe(v.is(slowly, values))
+      }),
+      { numRuns: 3_000 },
+    )
+  })
+
   it('accepts units of tags, also of some that the message has no value of', () => {
     const units = { temperature: '°C', flow: 'm³/h', long: 'x'.repeat(32) }
     expect(v.parse(TelemetryV1, { ...reading, units })).toEqual({ ...reading, units })
