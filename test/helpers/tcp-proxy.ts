@@ -1,4 +1,5 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { Transform } from 'node:stream'
 
 export interface TcpProxy {
   port: number
@@ -6,25 +7,38 @@ export interface TcpProxy {
   cut: () => void
   /** Lets connections through again. */
   mend: () => void
+  /** Lets requests through and swallows their answers, until the line is cut. Resolves when one has been swallowed. */
+  loseAnswers: () => Promise<void>
   stop: () => Promise<void>
 }
 
-/** A line that can be cut: forwards TCP bytes to `target`, so that TLS stays end to end. */
+/**
+ * A line that can be cut: forwards TCP bytes to `target`, so that TLS stays end to end. `target` is looked at for each
+ * connection, so the server behind may move.
+ */
 export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
   const sockets = new Set<Socket>()
   let isCut = false
+  let swallowed: (() => void) | undefined
   const server = createServer((client) => {
     if (isCut) {
       client.destroy()
       return
     }
     const upstream = connect(target)
+    const answers = new Transform({
+      transform: (chunk: Buffer, _encoding, done) => {
+        swallowed?.()
+        done(null, swallowed ? undefined : chunk)
+      },
+    })
+    client.pipe(upstream)
+    upstream.pipe(answers).pipe(client)
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
     ] as const) {
       sockets.add(from)
-      from.pipe(to)
       from.on('error', () => to.destroy())
       from.on('close', () => {
         sockets.delete(from)
@@ -35,6 +49,7 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const cut = () => {
     isCut = true
+    swallowed = undefined
     for (const socket of sockets) socket.destroy()
   }
   return {
@@ -43,6 +58,10 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     mend: () => {
       isCut = false
     },
+    loseAnswers: () =>
+      new Promise((resolve) => {
+        swallowed = resolve
+      }),
     stop: () => {
       cut()
       return new Promise((resolve) => server.close(() => resolve()))

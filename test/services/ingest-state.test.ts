@@ -3,6 +3,7 @@ import { v7 as uuid } from 'uuid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type ReadingToStore, storeTelemetry } from '../../lambdas/data/store-telemetry.ts'
 import type { MachineState } from '../../schemas/live.ts'
+import { newestState } from '../chaos/newest-state.ts'
 import { createDatabase, type TestDatabase } from '../helpers/postgres.ts'
 
 let database: TestDatabase
@@ -22,25 +23,6 @@ const reading = fc.record({
   values: fc.dictionary(fc.constantFrom(...tags), fc.integer({ min: 0, max: 3 }), { minKeys: 1 }),
   bad: fc.subarray(tags),
 })
-
-/** What the state must be: of each tag the newest value by (timestamp, seq), whatever the order of arrival. */
-function expectedState(readings: ReadingToStore[]) {
-  const inOrder = readings.toSorted((one, two) => one.timestamp - two.timestamp || one.seq - two.seq)
-  const newest = inOrder.at(-1)!
-  const teller = new Map(inOrder.flatMap((one) => Object.keys(one.values).map((tag) => [tag, one] as const)))
-  const told = [...teller]
-  const quality = told.flatMap(([tag, { quality }]) => (quality?.[tag] === undefined ? [] : [[tag, quality[tag]]]))
-  const older = told.filter(([, one]) => one !== newest).map(([tag, one]) => [tag, [one.timestamp, one.seq]])
-  return {
-    ts: newest.timestamp,
-    seq: newest.seq,
-    received_at: newest.receivedAt,
-    last_seen_at: Math.max(...readings.map((one) => one.receivedAt)),
-    values: Object.fromEntries(told.map(([tag, one]) => [tag, one.values[tag]])),
-    quality: quality.length === 0 ? null : (Object.fromEntries(quality) as Record<string, unknown>),
-    older_tags: older.length === 0 ? null : (Object.fromEntries(older) as Record<string, unknown>),
-  }
-}
 
 test('the state is the newest value of each tag, for all orders of arrival and all cuts into batches', async () => {
   const tenantId = uuid()
@@ -67,7 +49,7 @@ test('the state is the newest value of each tag, for all orders of arrival and a
         for (const [machineId, state] of states) lastTold.set(machineId, state)
       }
       for (const [machineId, ofMachine] of Map.groupBy(stored, (one) => one.machineId)) {
-        const expected = expectedState(ofMachine)
+        const expected = newestState(ofMachine)
         const { rows } = await database.master.query<Record<string, unknown>>(
           'select ts, seq, received_at, last_seen_at, values, quality, older_tags from machine_state where machine_id = $1',
           [machineId],

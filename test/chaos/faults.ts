@@ -1,0 +1,102 @@
+/**
+ * What goes wrong while readings arrive. Each fault returns when it has done its harm and what it broke stands again; how
+ * often it really bit is its result, so that a run which harmed nothing can be told from one that was survived.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Random } from './random.ts'
+import { DEAD_LETTERS, type System } from './system.ts'
+
+export type Fault = (system: System, random: Random) => Promise<number>
+
+/** How long a fault waits for its chance: a batch at work, a request to spoil. */
+const CHANCE_MS = 5_000
+
+/** One at a time of each group; the groups harm at the same time. */
+export const FAULTS: Record<'servers' | 'deliveries', Record<string, Fault>> = {
+  servers: {
+    async 'connections to Postgres killed'(system) {
+      const kill = `select pg_terminate_backend(pid) from pg_stat_activity where usename = 'iot_ingest'`
+      let killed = 0
+      await system.withDatabase((pool) =>
+        until(async () => {
+          killed = (await pool.query(kill)).rowCount ?? 0
+          return killed > 0
+        }),
+      )
+      return killed
+    },
+    async 'answers of Postgres lost after they took effect'({ databaseLine }) {
+      const lost = await Promise.race([databaseLine.loseAnswers().then(() => 1), sleep(CHANCE_MS, 0)])
+      databaseLine.cut()
+      databaseLine.mend()
+      return lost
+    },
+    async 'Postgres stopped hard'(system, random) {
+      await untilBusy(system)
+      system.killPostgres()
+      await sleep(random.below(1_500))
+      await system.startPostgresAgain()
+      return 1
+    },
+    async 'Redis stopped'(system, random) {
+      await untilBusy(system)
+      await system.stopRedis()
+      await sleep(random.below(1_500))
+      await system.startRedisAgain()
+      return 1
+    },
+  },
+  deliveries: {
+    async 'a consumer ended in mid batch'(system, random) {
+      const { counts } = system.consumers
+      const before = counts.died
+      await untilBusy(system)
+      await sleep(random.below(50))
+      await system.consumers.endOne((threads) => random.pick(threads))
+      await until(() => counts.died > before || system.consumers.running === 0)
+      return counts.died - before
+    },
+    async 'a handled batch comes back'({ consumers }) {
+      const before = consumers.counts.answersLost
+      consumers.loseAnswer()
+      await until(() => consumers.counts.answersLost > before)
+      return consumers.counts.answersLost - before
+    },
+    async 'two consumers with the same batch'(system, random) {
+      await untilBusy(system)
+      const held = [...system.telemetry.inflightMessages.keys()].filter((handle) => !system.consumers.ended.has(handle))
+      const twice = held.filter(() => random.chance(60))
+      for (const handle of twice) system.telemetry.changeVisibility(handle, 0)
+      return twice.length
+    },
+    async 'answers of SQS lost after they took effect'({ sqs }) {
+      const before = sqs.counts.lost
+      sqs.loseAnswers(4)
+      await until(() => sqs.counts.lost >= before + 4)
+      sqs.mend()
+      return sqs.counts.lost - before
+    },
+    async 'dead letters refused'({ sqs }) {
+      const before = sqs.counts.refused
+      sqs.refuse(DEAD_LETTERS, 'wholly')
+      await until(() => sqs.counts.refused > before)
+      sqs.mend()
+      return sqs.counts.refused - before
+    },
+    async 'dead letters refused in part'({ sqs }) {
+      const before = sqs.counts.refused
+      sqs.refuse(DEAD_LETTERS, 'partly')
+      await until(() => sqs.counts.refused > before)
+      sqs.mend()
+      return sqs.counts.refused - before
+    },
+  },
+}
+
+const untilBusy = ({ consumers }: System) => until(() => consumers.running > 0)
+
+/** Resolves too when it has not come to pass for long: the fault then tells that it did not bite. */
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + CHANCE_MS
+  while (!(await condition()) && Date.now() < deadline) await sleep(2)
+}

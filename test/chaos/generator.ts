@@ -1,0 +1,220 @@
+/**
+ * Makes the readings of a fleet as a bad world delivers them: repeated, shuffled, days late, withheld, contradicted, from
+ * gateways with wrong clocks, and with poison among them. All of it follows from the seed and the moment of the start.
+ */
+import type { IngestErrorCode } from '../../schemas/error-codes.ts'
+import type { Quality, Scalar } from '../../schemas/telemetry.ts'
+import { telemetry } from '../helpers/envelopes.ts'
+import type { Fleet, FleetMachine } from './fleet.ts'
+import { POISON } from './poison.ts'
+import type { Random } from './random.ts'
+
+/** One content sent under a seq. `receivedAt` and `bodies` tell its deliveries apart. */
+export interface Content {
+  timestamp: number
+  values: Record<string, Scalar>
+  quality?: Record<string, Quality>
+  receivedAt: number[]
+  /** Kept only where several contents share a seq: all but one of them are refused. */
+  bodies?: string[]
+}
+
+export interface SentMachine extends FleetMachine {
+  seq: number
+  timestamp: number
+  /** Readings left of the days that its gateway spent without a network. */
+  late: { left: number; timestamp: number }
+  bySeq: Map<number, Content[]>
+  /** Seqs that no valid message was ever sent of. */
+  withheld: Set<number>
+  /** Valid messages delivered, repeats included. */
+  deliveries: number
+}
+
+interface Delivery {
+  body: string
+  machine?: SentMachine
+  content?: Content
+  seq?: number
+}
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+const TAGS = ['temperature', 'pressure', 'speed', 'running', 'state', 'count']
+const PERCENT = { repeat: 8, late: 1.5, withheld: 1, contradiction: 1, poison: 2, heldBack: 4 }
+const RECENT = 2_000
+
+export class Generator {
+  readonly machines: SentMachine[]
+  /** Body of each message that must be refused for its own sake, with the code. */
+  readonly refused = new Map<string, IngestErrorCode>()
+  readonly #random: Random
+  readonly #fleet: Fleet
+  /** Broker's clock, epoch ms: goes on by 1 ms with each message, which is slower than the world's. */
+  #clock: number
+  #round = 0
+  #messages = 0
+  #heldBack: Delivery[] = []
+  #recent: Delivery[] = []
+
+  constructor(random: Random, fleet: Fleet, startedAt: number) {
+    this.#random = random
+    this.#fleet = fleet
+    this.#clock = startedAt
+    this.machines = fleet.machines.map((machine) => ({
+      ...machine,
+      seq: startedAt - random.below(DAY_MS),
+      timestamp: startedAt - random.below(60_000),
+      late: { left: 0, timestamp: 0 },
+      bySeq: new Map(),
+      withheld: new Set(),
+      deliveries: 0,
+    }))
+  }
+
+  /** Bodies of the deliveries of some `readings` readings, in order. */
+  round(readings: number): string[] {
+    this.#round += 1
+    const made: Delivery[] = []
+    for (let count = 0; count < readings; count += 1) {
+      const machine = this.#random.pick(this.machines)
+      made.push(...this.#read(machine))
+      if (this.#random.chance(PERCENT.poison)) made.push(this.#poison(machine))
+      if (this.#recent.length > 0 && this.#random.chance(PERCENT.repeat)) made.push(this.#repeat())
+    }
+    const held = this.#heldBack
+    this.#heldBack = made.filter(() => this.#random.chance(PERCENT.heldBack))
+    const late = new Set(this.#heldBack)
+    return this.#deliver([...held, ...made.filter((delivery) => !late.has(delivery))])
+  }
+
+  /** What is still held back. */
+  rest(): string[] {
+    const held = this.#heldBack
+    this.#heldBack = []
+    return this.#deliver(held)
+  }
+
+  /** The newest reading of each machine, with all tags. */
+  closing(): string[] {
+    return this.#deliver(
+      this.machines.map((machine) => {
+        machine.seq += 1
+        return this.#send(machine, machine.seq, this.#content(this.#clock + 1, TAGS))
+      }),
+    )
+  }
+
+  #deliver(deliveries: Delivery[]): string[] {
+    const shuffled = this.#random.shuffled(deliveries)
+    this.#recent = [...this.#recent, ...shuffled.filter(({ content }) => content !== undefined)].slice(-RECENT)
+    return shuffled.map(({ body }) => body)
+  }
+
+  #read(machine: SentMachine): Delivery[] {
+    machine.seq += 1
+    const { seq } = machine
+    if (this.#random.chance(PERCENT.withheld)) {
+      machine.withheld.add(seq)
+      return []
+    }
+    const content = this.#content(this.#timeOf(machine), this.#tags())
+    if (this.#round % 3 === 1) content.timestamp += this.#fleet.wrongClocks.get(machine.gateway) ?? 0
+    if (content.timestamp > this.#clock + HOUR_MS) {
+      machine.withheld.add(seq)
+      return [this.#refuse(this.#body(machine, seq, content, machine.gateway), 'timestamp_in_future')]
+    }
+    if (!this.#random.chance(PERCENT.contradiction)) return [this.#send(machine, seq, content)]
+    content.bodies = []
+    const other = this.#contradict(content)
+    return [this.#send(machine, seq, content), this.#send(machine, seq, other, machine.stranger)]
+  }
+
+  /** Now and then a gateway comes back with readings of past days; now and then two readings share their time. */
+  #timeOf({ late, ...machine }: SentMachine): number {
+    const random = this.#random
+    if (late.left === 0 && random.chance(PERCENT.late)) {
+      late.left = random.between(3, 30)
+      late.timestamp = this.#clock - random.between(2, 25) * DAY_MS - random.below(HOUR_MS)
+    }
+    if (late.left > 0) {
+      late.left -= 1
+      late.timestamp += random.below(60_000)
+      return late.timestamp
+    }
+    return random.chance(5) ? machine.timestamp : this.#clock - random.below(30_000)
+  }
+
+  #tags(): string[] {
+    if (this.#random.chance(50)) return TAGS
+    return this.#random.shuffled(TAGS).slice(0, this.#random.between(1, TAGS.length))
+  }
+
+  #content(timestamp: number, tags: string[]): Content {
+    const values = Object.fromEntries(tags.map((tag) => [tag, this.#value(tag)]))
+    const bad = tags.filter((tag) => values[tag] === null || this.#random.chance(2))
+    const quality = Object.fromEntries(bad.map((tag) => [tag, this.#random.pick(['bad', 'uncertain'] as const)]))
+    return { timestamp, values, ...(bad.length > 0 && { quality }), receivedAt: [] }
+  }
+
+  #value(tag: string): Scalar {
+    const random = this.#random
+    if (random.chance(1)) return null
+    if (tag === 'running') return random.chance(70)
+    if (tag === 'state') return random.pick(['RUN', 'STOP', 'Störung', '維護', '"quoted"\n\\'])
+    if (tag === 'count') return random.below(2 ** 31) * random.pick([1, -1, 1_000_003])
+    return random.between(-500_000, 500_000) / random.pick([1, 8, 1000, 3])
+  }
+
+  #contradict(content: Content): Content {
+    const tag = Object.keys(content.values)[0]!
+    const other = { ...structuredClone(content), bodies: [], receivedAt: [] }
+    if (this.#random.chance(50)) other.timestamp -= this.#random.between(1, 5_000)
+    else other.values[tag] = 'another'
+    return other
+  }
+
+  #send(machine: SentMachine, seq: number, content: Content, sender = machine.gateway): Delivery {
+    const contents = machine.bySeq.get(seq)
+    if (contents) contents.push(content)
+    else machine.bySeq.set(seq, [content])
+    machine.timestamp = content.timestamp
+    return this.#note({ body: this.#body(machine, seq, content, sender), machine, content, seq })
+  }
+
+  /** The queue delivers the same message again, or the gateway publishes the reading again. */
+  #repeat(): Delivery {
+    const delivery = this.#random.pick(this.#recent)
+    const { machine, content, seq } = delivery
+    if (this.#random.chance(50)) return this.#note(delivery)
+    return this.#note({ ...delivery, body: this.#body(machine!, seq!, content!, machine!.gateway) })
+  }
+
+  #note(delivery: Delivery): Delivery {
+    delivery.machine!.deliveries += 1
+    delivery.content!.bodies?.push(delivery.body)
+    return delivery
+  }
+
+  #poison(machine: SentMachine): Delivery {
+    const { code, body } = this.#random.pick(POISON)
+    this.#clock += 1
+    this.#messages += 1
+    const origin = { fleet: this.#fleet, machine, receivedAt: this.#clock, traceId: `poison-${this.#messages}` }
+    return this.#refuse(body(origin), code)
+  }
+
+  #refuse(body: string, code: IngestErrorCode): Delivery {
+    this.refused.set(body, code)
+    return { body }
+  }
+
+  #body(machine: SentMachine, seq: number, content: Content, clientId: string): string {
+    this.#clock += 1
+    this.#messages += 1
+    const { timestamp, values, quality } = content
+    content.receivedAt.push(this.#clock)
+    const around = { clientId, receivedAt: this.#clock, traceId: `message-${this.#messages}` }
+    return telemetry(machine.plant, machine.slug, { timestamp, seq, values, ...(quality && { quality }) }, around)
+  }
+}

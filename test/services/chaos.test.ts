@@ -1,0 +1,91 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { IngestErrorCode } from '../../schemas/error-codes.ts'
+import { type ChaosReport, runChaos } from '../chaos/chaos.ts'
+import { FAULTS } from '../chaos/faults.ts'
+import { startSystem, type System } from '../chaos/system.ts'
+import { judge } from '../chaos/verdict.ts'
+
+const SEED = 5
+const folder = mkdtempSync(join(tmpdir(), 'iot-chaos-'))
+let system: System
+let report: ChaosReport
+
+beforeAll(async () => {
+  system = await startSystem(folder)
+  report = await runChaos(system, { seed: SEED, minutes: 0 })
+}, 120_000)
+afterAll(async () => {
+  await system.stop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+describe(`whatever fails while readings arrive (seed ${SEED}; more of it: npm run chaos)`, () => {
+  test('each reading is stored once, the state is the newest, and each refusal has its code', () => {
+    expect(report.differences).toEqual([])
+    expect(report.counts.readings).toBeGreaterThan(2_000)
+    expect(new Set(report.generator.refused.values()).add('seq_conflict')).toEqual(new Set(IngestErrorCode.options))
+  })
+
+  test.each(Object.values(FAULTS).flatMap((group) => Object.keys(group)))('it did fail: %s', (fault) => {
+    expect(report.bites[fault]).toBeGreaterThan(0)
+  })
+
+  const one = `machine_id = (select machine_id from machine_state order by machine_id limit 1)`
+  const seqOf = (which: 'min' | 'max') => `${one} and seq = (select ${which}(seq) from telemetry_events where ${one})`
+  test.each([
+    ['a reading lost', ['rows', 'ledger', 'state', 'Redis'], `delete from telemetry_events where ${seqOf('max')}`],
+    [
+      'a reading stored twice',
+      ['rows'],
+      `insert into telemetry_events select tenant_id, machine_id, ts - 1, seq, received_at, values, quality
+       from telemetry_events where ${seqOf('min')}`,
+    ],
+    [
+      'a value changed',
+      ['rows'],
+      `update telemetry_events set values = values || '{"speed": -1}' where ${seqOf('min')}`,
+    ],
+    ['a delivery uncounted', ['repeats'], `update machine_ledger set repeats = -1000 where ${one}`],
+    [
+      'a bit lost',
+      ['ledger'],
+      `update machine_ledger set received = set_bit(received, position(B'1' in received) - 1, 0)
+      where ${one}`,
+    ],
+    [
+      'a time of an older tag lost',
+      ['state'],
+      `update machine_state set older_tags = '{"speed": [1, 1]}' where ${one}`,
+    ],
+    ['an older state', ['state'], `update machine_state set values = values || '{"speed": -1}' where ${one}`],
+    [
+      'a machine that sent nothing',
+      ['machines'],
+      `insert into machines (id, tenant_id, plant_id, slug, created_at, updated_at)
+       select gen_random_uuid(), tenant_id, plant_id, slug || '-2', 0, 0 from machines
+       where id = (select machine_id from machine_state limit 1)`,
+    ],
+  ])('the verdict sees %s', async (_what, checks, harm) => {
+    await system.withDatabase(async (database) => {
+      await database.query('begin')
+      await database.query(harm)
+      const { differences } = await judge(system, report.generator, database)
+      expect(differences.map((difference) => difference.split(':')[0])).toEqual(checks)
+    })
+  })
+
+  test('the verdict sees a dead letter lost, and one too many', async () => {
+    const judged = async () => (await system.withDatabase((one) => judge(system, report.generator, one))).differences
+    const letters = system.deadLetters.messages
+    const kept = [...letters]
+    const single = letters.findIndex(({ body }) => letters.filter((other) => other.body === body).length === 1)
+    const [lost] = letters.splice(single, 1)
+    expect(await judged()).toEqual([expect.stringContaining('dead letters: nothing was refused as')])
+    letters.splice(0, letters.length, ...kept, { ...lost!, body: 'a good reading' })
+    expect(await judged()).toEqual([expect.stringContaining('and should be stored: a good reading')])
+    letters.splice(0, letters.length, ...kept)
+  })
+})
