@@ -42,8 +42,10 @@ export async function startSqsProxy(emulator: string): Promise<SqsProxy> {
         counts.refused += refused.length
         const taken = Entries.filter((entry) => !refused.includes(entry))
         if (taken.length === 0) {
-          outgoing.writeHead(500, { 'content-type': 'application/x-amz-json-1.0' })
-          outgoing.end(JSON.stringify({ __type: 'InternalError', message: 'refused by the proxy' }))
+          const failure = { __type: 'InternalError', message: 'refused by the proxy' }
+          const told = refusing.how === 'wholly' ? failure : { Successful: [], Failed: refused.map(failureOf) }
+          outgoing.writeHead(refusing.how === 'wholly' ? 500 : 200, { 'content-type': 'application/x-amz-json-1.0' })
+          outgoing.end(JSON.stringify(told))
           return
         }
         body = Buffer.from(JSON.stringify({ ...rest, QueueUrl, Entries: taken }))
@@ -101,8 +103,12 @@ export async function startSqsProxy(emulator: string): Promise<SqsProxy> {
   }
 }
 
+const failureOf = ({ Id }: { Id: string }) => ({
+  ...{ Id, Code: 'InternalError', SenderFault: false },
+  Message: 'refused by the proxy',
+})
+
 function withFailures(answer: Buffer, refused: { Id: string }[]): Buffer {
   const { Failed, ...rest } = v.parse(Answer, JSON.parse(String(answer)))
-  const failures = refused.map(({ Id }) => ({ Id, Code: 'InternalError', SenderFault: false, Message: 'by the proxy' }))
-  return Buffer.from(JSON.stringify({ ...rest, Failed: [...Failed, ...failures] }))
+  return Buffer.from(JSON.stringify({ ...rest, Failed: [...Failed, ...refused.map(failureOf)] }))
 }

@@ -8,16 +8,24 @@ type Handler = (event: SQSEvent) => Promise<SQSBatchResponse>
 
 /**
  * A consumer (ingest or status) in this process, with a database, queues and, unless another is given, the shared Redis.
+ * `between`: starts something that the consumer finds in the place of SQS, before SQS itself.
  * Its module reads the environment when imported, so one test file has one consumer.
  */
-export async function startConsumer(entry: 'ingest' | 'status', redisUrl = inject('redisUrl')) {
+export async function startConsumer(
+  entry: 'ingest' | 'status',
+  options: { redisUrl?: string; between?: (sqsUrl: string) => Promise<string> } = {},
+) {
+  const { redisUrl = inject('redisUrl'), between = (itself: string) => Promise.resolve(itself) } = options
   const database = await createDatabase()
   const queues = await startQueues('telemetry', 'dead-letters', 'fan-out.fifo')
+  const sqsUrl = await between(queues.environment.AWS_ENDPOINT_URL_SQS)
+  const url = (name: string) => new URL(new URL(queues.url(name)).pathname, sqsUrl).href
   Object.assign(process.env, database.environment('iot_ingest'), queues.environment, {
+    AWS_ENDPOINT_URL_SQS: sqsUrl,
     REDIS_URL: redisUrl,
-    QUEUE_URL: queues.url('telemetry'),
-    DEAD_LETTER_QUEUE_URL: queues.url('dead-letters'),
-    FAN_OUT_QUEUE_URL: queues.url('fan-out.fifo'),
+    QUEUE_URL: url('telemetry'),
+    DEAD_LETTER_QUEUE_URL: url('dead-letters'),
+    FAN_OUT_QUEUE_URL: url('fan-out.fifo'),
     POWERTOOLS_SERVICE_NAME: entry,
     POWERTOOLS_METRICS_NAMESPACE: 'IotTelemetry',
   })

@@ -19,7 +19,7 @@ const folder = mkdtempSync(join(tmpdir(), 'iot-outage-'))
 
 beforeAll(async () => {
   redis = await startRedis({ dataDir: folder })
-  consumer = await startConsumer('ingest', redis.url)
+  consumer = await startConsumer('ingest', { redisUrl: redis.url })
   plant = await createPlant(consumer.database.master, 'outage')
 })
 afterAll(async () => {
