@@ -14,7 +14,7 @@ export const MAX_MACHINES_PER_PLANT = 500
 
 /**
  * Makes machines as `pending`, in a commit of its own, so that the locks are short. Existing ones are left as they are;
- * those above the plant's quota are not made. The advisory locks let one writer at a time count a plant's machines;
+ * those above the plant's quota are not made. A gateway that was deleted a moment ago is nobody's sender any more. The advisory locks let one writer at a time count a plant's machines;
  * ascending, so that two writers never wait for each other.
  */
 export async function createMachines(db: Kysely<Database>, machines: NewMachine[]): Promise<void> {
@@ -26,7 +26,7 @@ export async function createMachines(db: Kysely<Database>, machines: NewMachine[
     `.execute(transaction)
     await sql`
       insert into machines (id, tenant_id, plant_id, slug, gateway_id, created_at, updated_at)
-      select n.id, n.tenant_id, n.plant_id, n.slug, n.gateway_id, ${Date.now()}::int8, ${Date.now()}::int8
+      select n.id, n.tenant_id, n.plant_id, n.slug, g.id, ${Date.now()}::int8, ${Date.now()}::int8
       from (
         select u.*, row_number() over (partition by u.plant_id order by u.slug)
           + (select count(*) from machines m where m.plant_id = u.plant_id) as place
@@ -35,6 +35,7 @@ export async function createMachines(db: Kysely<Database>, machines: NewMachine[
           ${machines.map((one) => one.gatewayId)}::uuid[]) as u(id, tenant_id, plant_id, slug, gateway_id)
         where not exists (select from machines m where m.plant_id = u.plant_id and m.slug = u.slug)
       ) n
+      left join gateways g on g.id = n.gateway_id
       where n.place <= ${MAX_MACHINES_PER_PLANT}
       order by n.plant_id, n.slug
       on conflict (plant_id, slug) do nothing

@@ -18,7 +18,7 @@ export async function sendDeadLetters(sqs: SQSClient, queueUrl: string, letters:
   for (const group of groupsOf(letters)) {
     const Entries = group.map(({ record, refusal }, index) => ({
       Id: String(index),
-      MessageBody: record.body,
+      MessageBody: bodyOf(record),
       MessageAttributes: attributes({ errorCode: refusal.code, errorMessage: refusal.message, ...origin(record.body) }),
     }))
     try {
@@ -35,6 +35,9 @@ export async function sendDeadLetters(sqs: SQSClient, queueUrl: string, letters:
   return unsent
 }
 
+/** SQS takes no empty body: a record that has none is buried as one blank. */
+const bodyOf = ({ body }: { body: string | undefined }) => body || ' '
+
 function count(sent: DeadLetter[]): void {
   for (const { record, refusal } of sent) {
     const { code, message } = refusal
@@ -47,7 +50,7 @@ function* groupsOf(letters: DeadLetter[]): Generator<DeadLetter[]> {
   let group: DeadLetter[] = []
   let bytes = 0
   for (const letter of letters) {
-    const size = Buffer.byteLength(letter.record.body) + 4_000
+    const size = Buffer.byteLength(bodyOf(letter.record)) + 4_000
     if (group.length === MAX_ENTRIES || (group.length > 0 && bytes + size > MAX_BYTES)) {
       yield group
       group = []

@@ -1,5 +1,5 @@
 import { v7 as uuid } from 'uuid'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { envelope, telemetry } from '../helpers/envelopes.ts'
 import { startConsumer } from '../helpers/ingest.ts'
 import { createGateway, createPlant, type TestPlant } from '../helpers/plant.ts'
@@ -16,6 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => consumer.stop())
 
+const now = Date.now()
 const week = 7 * 86_400_000
 const topicOf = (change: Partial<TestPlant>) => {
   const { tenant, province, plant: slug } = { ...plant, ...change }
@@ -168,6 +169,80 @@ test('a refused message creates no machine, a gateway of another plant of the te
   ])
   const { rows } = await consumer.database.master.query('select slug from machines where slug = $1', ['ghost'])
   expect(rows).toEqual([])
+})
+
+test.each([undefined, ''])('a record whose body is %j is refused, neighbours are stored', async (body) => {
+  const machine = `neighbour-of-${String(body)}-body`.replace('--', '-')
+  const event = sqsEvent([telemetry(plant, machine, { seq: 1 }), '', telemetry(plant, machine, { seq: 2 })])
+  Object.assign(event.Records[1]!, { body })
+  expect(await consumer.handle(event)).toEqual({ batchItemFailures: [] })
+  const [letter, ...more] = await consumer.queues.drain('dead-letters')
+  expect(more).toEqual([])
+  expect(letter?.Body).toBe(' ')
+  expect(letter?.MessageAttributes?.['errorCode']?.StringValue).toBe('invalid_envelope')
+  expect(await storedSeqs(machine)).toEqual([1, 2])
+})
+
+test('a batch of 1,000 messages that are all refused, each with its own code', async () => {
+  const bodies = Array.from({ length: 1000 }, (_, index) => cases[index % cases.length]!)
+  const batch = bodies.map(([, code, body], index) => [`${body()}${' '.repeat(index)}`, code] as const)
+  expect(await consumer.handle(sqsEvent(batch.map(([body]) => body)))).toEqual({ batchItemFailures: [] })
+  const letters = await consumer.queues.drain('dead-letters')
+  const refused = letters.map(({ Body, MessageAttributes }) => [Body, MessageAttributes!['errorCode']!.StringValue])
+  expect(refused.toSorted()).toEqual(batch.toSorted())
+})
+
+test('a batch of 1,000 messages that contradict what is stored', async () => {
+  const body = (seq: number, value: number) =>
+    telemetry(plant, 'contradicted', { seq, timestamp: now, values: { value } })
+  const seqs = Array.from({ length: 1000 }, (_, seq) => seq)
+  expect(await consumer.handle(sqsEvent(seqs.map((seq) => body(seq, 1))))).toEqual({ batchItemFailures: [] })
+  const contradictions = seqs.map((seq) => body(seq, 2))
+  expect(await consumer.handle(sqsEvent(contradictions))).toEqual({ batchItemFailures: [] })
+  const letters = await consumer.queues.drain('dead-letters')
+  expect(letters.map(({ Body }) => Body).toSorted()).toEqual(contradictions.toSorted())
+  expect(new Set(letters.map((letter) => letter.MessageAttributes!['errorCode']!.StringValue))).toEqual(
+    new Set(['seq_conflict']),
+  )
+})
+
+test('a tenant that is removed while its gateway publishes: refused within a minute, what is stored stays', async () => {
+  const removed = await createPlant(consumer.database.master, 'bad-input-removed')
+  const setRemoved = (at: number | null) =>
+    consumer.database.master.query('update tenants set disabled_at = $2 where id = $1', [removed.tenantId, at])
+  const send = async (seq: number) => {
+    const neighbour = telemetry(plant, 'beside-removed', { seq })
+    expect(await consumer.handle(sqsEvent([telemetry(removed, 'leaving', { seq }), neighbour]))).toEqual({
+      batchItemFailures: [],
+    })
+    return (await consumer.queues.drain('dead-letters')).map((one) => one.MessageAttributes!['errorCode']!.StringValue)
+  }
+  expect(await send(1)).toEqual([])
+  await setRemoved(Date.now())
+  try {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 61_000 })
+    expect(await send(2)).toEqual(['unknown_tenant'])
+  } finally {
+    vi.useRealTimers()
+  }
+  await setRemoved(null)
+  expect(await send(3)).toEqual([])
+  expect(await storedSeqs('leaving')).toEqual([1, 3])
+  expect(await storedSeqs('beside-removed')).toEqual([1, 2, 3])
+})
+
+test('a gateway that is deleted while it publishes: its new machine, and its neighbours, are not held up', async () => {
+  const thingName = 'bad-input-gateway-deleted'
+  const leaving = { ...plant, thingName, gatewayId: uuid() }
+  await createGateway(consumer.database.master, leaving)
+  expect(await consumer.handle(sqsEvent([telemetry(leaving, 'of-deleted', { seq: 1 })]))).toEqual({
+    batchItemFailures: [],
+  })
+  await consumer.database.master.query('delete from gateways where id = $1', [leaving.gatewayId])
+  const bodies = [telemetry(leaving, 'new-of-deleted', {}), telemetry(plant, 'beside-deleted', {})]
+  expect(await consumer.handle(sqsEvent(bodies))).toEqual({ batchItemFailures: [] })
+  expect(await storedSeqs('beside-deleted')).toEqual([1])
+  expect(await storedSeqs('new-of-deleted')).toEqual([1])
 })
 
 async function storedSeqs(machine: string): Promise<number[]> {

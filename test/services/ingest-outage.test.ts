@@ -93,6 +93,33 @@ test('a connection that dies in the middle of the statement is replaced, and the
   expect((await storedSeqs()).filter((stored) => stored === seq)).toEqual([seq])
 })
 
+test('a disk that is full: all comes back, nothing is refused, and is stored when there is room', async () => {
+  const { master } = consumer.database
+  await master.query(`
+    create function refuse() returns trigger language plpgsql as $$
+      begin raise 'could not extend file: No space left on device' using errcode = 'disk_full'; end $$;
+    create trigger refuse before insert on telemetry_events for each statement execute function refuse()`)
+  const event = sqsEvent([reading(), reading()])
+  expect((await consumer.handle(event)).batchItemFailures).toHaveLength(2)
+  await master.query('drop trigger refuse on telemetry_events; drop function refuse')
+  expect(await consumer.queues.drain('dead-letters')).toEqual([])
+  expect(await consumer.handle(event)).toEqual({ batchItemFailures: [] })
+  expect((await storedSeqs()).slice(-2)).toEqual([seq - 1, seq])
+})
+
+test('a day without partition that cannot be made: all comes back, nothing is refused', async () => {
+  const { master } = consumer.database
+  const yesterday = Date.now() - 86_400_000
+  await master.query(`drop table telemetry_events_${new Date(yesterday).toISOString().slice(0, 10).replaceAll('-', '')};
+    revoke execute on function ensure_partitions(date, date) from iot_ingest`)
+  const event = sqsEvent([telemetry(plant, 'press', { seq: ++seq, timestamp: yesterday }), reading()])
+  expect((await consumer.handle(event)).batchItemFailures).toHaveLength(2)
+  await master.query('grant execute on function ensure_partitions(date, date) to iot_ingest')
+  expect(await consumer.queues.drain('dead-letters')).toEqual([])
+  expect(await consumer.handle(event)).toEqual({ batchItemFailures: [] })
+  expect((await storedSeqs()).slice(-2)).toEqual([seq - 1, seq])
+})
+
 test('Redis away: stored and done; there again: announced', async () => {
   await redis.stop()
   const bodies = [reading(), reading()]
