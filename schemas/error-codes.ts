@@ -15,6 +15,7 @@ export const IngestErrorCode = v.picklist([
   'timestamp_too_old',
   'seq_conflict',
   'machine_quota_exceeded',
+  'machine_retired',
 ])
 export type IngestErrorCode = v.InferOutput<typeof IngestErrorCode>
 

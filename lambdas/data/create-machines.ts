@@ -29,7 +29,7 @@ export async function createMachines(db: Kysely<Database>, machines: NewMachine[
       select n.id, n.tenant_id, n.plant_id, n.slug, g.id, ${Date.now()}::int8, ${Date.now()}::int8
       from (
         select u.*, row_number() over (partition by u.plant_id order by u.slug)
-          + (select count(*) from machines m where m.plant_id = u.plant_id) as place
+          + (select count(*) from machines m where m.plant_id = u.plant_id and m.status <> 'retired') as place
         from unnest(${machines.map(() => uuid())}::uuid[], ${machines.map((one) => one.tenantId)}::uuid[],
           ${machines.map((one) => one.plantId)}::uuid[], ${machines.map((one) => one.slug)}::text[],
           ${machines.map((one) => one.gatewayId)}::uuid[]) as u(id, tenant_id, plant_id, slug, gateway_id)

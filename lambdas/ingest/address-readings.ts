@@ -59,9 +59,10 @@ async function findOrCreateMachines(
   await machines.create(named.filter((reading) => reading.timestamp >= oldest))
   return judgeEach(named, refused, (reading) => {
     const known = machines.get(reading)
+    const { plant, machine: name } = reading
+    if (known?.status === 'retired') throw new Refusal('machine_retired', `The machine ${name} of ${plant} is retired`)
     if (known !== undefined) return Object.assign(reading, { machineId: known.id, known })
     if (reading.timestamp < oldest) throw tooOld(reading.timestamp)
-    const { plant, machine: name } = reading
     throw new Refusal('machine_quota_exceeded', `The plant ${plant} has no room for the machine ${name}`)
   })
 }

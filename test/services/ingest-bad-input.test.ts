@@ -13,6 +13,11 @@ beforeAll(async () => {
   consumer = await startConsumer('ingest')
   plant = await createPlant(consumer.database.master, 'bad-input')
   other = await createPlant(consumer.database.master, 'bad-input-neighbour')
+  await consumer.database.master.query(
+    `insert into machines (id, tenant_id, plant_id, slug, status, created_at, updated_at)
+     values ($1, $2, $3, 'scrapped', 'retired', 0, 0)`,
+    [uuid(), plant.tenantId, plant.plantId],
+  )
 })
 afterAll(() => consumer.stop())
 
@@ -102,6 +107,7 @@ const cases: [string, string, () => string][] = [
     'client_topic_mismatch',
     () => telemetry(plant, 'press', {}, { topic: topicOf(other) }),
   ],
+  ['a machine that is retired', 'machine_retired', () => telemetry(plant, 'scrapped', {})],
   ['an unknown gateway', 'unknown_gateway', () => telemetry(plant, 'press', {}, { clientId: 'stranger' })],
   ['a time in 1970', 'timestamp_too_old', () => telemetry(plant, 'press', { timestamp: 1_000 })],
   [
