@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
 import { MAX_TOPIC_BYTES, statusTopic } from '../../schemas/topics.ts'
 import type { Database } from '../data/database.ts'
-import { reserveGateway, thingNamesWith } from '../data/reserve-gateway.ts'
+import { findUnenrolledGateway, reserveGateway, thingNamesWith } from '../data/reserve-gateway.ts'
 import { ApiError, invalidField } from './problem.ts'
 
 /** Longest name that AWS IoT takes. */
@@ -18,10 +18,13 @@ interface Place {
 interface Reserved {
   gatewayId: string
   thingName: string
+  /** False for a gateway that is there and was never enrolled. */
+  isNew: boolean
 }
 
 /**
- * Reserves the name asked for, or `{tenant}-{province}-gateway-{n}` with the first free n.
+ * Reserves the name asked for, or `{tenant}-{province}-gateway-{n}` with the first free n. Who asks by name for a gateway
+ * of this plant that was never enrolled gets that one.
  * Throws ApiError: 400 when the topic of its status would be too long, 409 when the name is taken, by whomever.
  */
 export async function reserveName(
@@ -34,8 +37,10 @@ export async function reserveName(
   if (wanted !== undefined) {
     if (wanted.length > room) throw invalidField('thingName', `must be at most ${room} characters in this plant`)
     const gatewayId = await reserveGateway(db, { ...by, thingName: wanted })
-    if (gatewayId === undefined) throw new ApiError('conflict', 'This name is taken. Choose another one.')
-    return { gatewayId, thingName: wanted }
+    if (gatewayId !== undefined) return { gatewayId, thingName: wanted, isNew: true }
+    const unenrolled = await findUnenrolledGateway(db, { ...by, thingName: wanted })
+    if (unenrolled === undefined) throw new ApiError('conflict', 'This name is taken. Choose another one.')
+    return { gatewayId: unenrolled, thingName: wanted, isNew: false }
   }
   const prefix = defaultPrefix(place, room)
   const taken = await thingNamesWith(db, by.tenantId, prefix)
@@ -43,7 +48,7 @@ export async function reserveName(
     const thingName = `${prefix}${n}`
     if (taken.has(thingName)) continue
     const gatewayId = await reserveGateway(db, { ...by, thingName })
-    if (gatewayId !== undefined) return { gatewayId, thingName }
+    if (gatewayId !== undefined) return { gatewayId, thingName, isNew: true }
   }
   throw new ApiError('conflict', 'No free name was found. Give the gateway one of its own.')
 }

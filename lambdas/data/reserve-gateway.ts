@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from 'kysely'
+import type { ExpressionBuilder, Kysely } from 'kysely'
 import { v7 as uuidv7 } from 'uuid'
 import type { Database } from './database.ts'
 import { inTenant } from './tenant-transaction.ts'
@@ -15,11 +15,7 @@ interface Reservation {
   requestId: string
 }
 
-/**
- * Takes the name for a new gateway, before anything is made in AWS. A gateway of this plant that was never enrolled and
- * has no token that still works is taken up again: its creation had stopped half-way, or nobody came to enrol it in time.
- * Undefined when the name is taken, be it by another tenant.
- */
+/** Takes the name for a new gateway, before anything is made in AWS. Undefined when it is taken, be it by another tenant. */
 export function reserveGateway(db: Kysely<Database>, reservation: Reservation): Promise<string | undefined> {
   const { tenantId, plantId, thingName, userId, requestId } = reservation
   return inTenant(db, tenantId, async (transaction) => {
@@ -37,7 +33,7 @@ export function reserveGateway(db: Kysely<Database>, reservation: Reservation): 
       .onConflict((conflict) => conflict.column('thing_name').doNothing())
       .returning('id')
       .executeTakeFirst()
-    if (inserted === undefined) return idle(transaction, tenantId, plantId, thingName)
+    if (inserted === undefined) return undefined
     await writeAudit(transaction, {
       tenantId,
       userId,
@@ -50,35 +46,32 @@ export function reserveGateway(db: Kysely<Database>, reservation: Reservation): 
   })
 }
 
-async function idle(transaction: Transaction<Database>, tenantId: string, plantId: string, thingName: string) {
-  const row = await withoutWorkingToken(transaction, tenantId)
-    .where('thing_name', '=', thingName)
-    .where('plant_id', '=', plantId)
-    .where('created_at', '<', Date.now() - SETTLED_AFTER_MS)
-    .executeTakeFirst()
-  return row?.id
+/**
+ * A gateway of this plant that was made and never enrolled: its token was lost or ran out, or its creation had stopped
+ * half-way. Undefined when there is none of that name, or when the call that makes it may still be at it.
+ */
+export function findUnenrolledGateway(
+  db: Kysely<Database>,
+  { tenantId, plantId, thingName }: Reservation,
+): Promise<string | undefined> {
+  return inTenant(db, tenantId, async (transaction) => {
+    const row = await transaction
+      .selectFrom('gateways')
+      .select('id')
+      .where('tenant_id', '=', tenantId)
+      .where('plant_id', '=', plantId)
+      .where('thing_name', '=', thingName)
+      .where('lifecycle', '=', 'created')
+      .where((eb) => eb.or([eb('created_at', '<', Date.now() - SETTLED_AFTER_MS), eb.exists(tokensOf(eb))]))
+      .executeTakeFirst()
+    return row?.id
+  })
 }
 
-function withoutWorkingToken(transaction: Transaction<Database>, tenantId: string) {
-  return transaction
-    .selectFrom('gateways')
-    .select('gateways.id')
-    .where('gateways.tenant_id', '=', tenantId)
-    .where('gateways.lifecycle', '=', 'created')
-    .where((eb) =>
-      eb.not(
-        eb.exists(
-          eb
-            .selectFrom('enrolments')
-            .select('enrolments.id')
-            .whereRef('enrolments.gateway_id', '=', 'gateways.id')
-            .where('enrolments.expires_at', '>', Date.now()),
-        ),
-      ),
-    )
-}
+const tokensOf = (eb: ExpressionBuilder<Database, 'gateways'>) =>
+  eb.selectFrom('enrolments').select('enrolments.id').whereRef('enrolments.gateway_id', '=', 'gateways.id')
 
-/** Takes a reservation back. A gateway that has got a working token in the meantime stays. */
+/** Takes a reservation back. A gateway that has got a token in the meantime stays. */
 export function removeReservation(
   db: Kysely<Database>,
   gatewayId: string,
@@ -87,7 +80,9 @@ export function removeReservation(
   return inTenant(db, tenantId, async (transaction) => {
     const removed = await transaction
       .deleteFrom('gateways')
-      .where('id', 'in', withoutWorkingToken(transaction, tenantId).where('gateways.id', '=', gatewayId))
+      .where('tenant_id', '=', tenantId)
+      .where('id', '=', gatewayId)
+      .where((eb) => eb.not(eb.exists(tokensOf(eb))))
       .executeTakeFirst()
     if (removed.numDeletedRows === 0n) return
     await writeAudit(transaction, { tenantId, userId, requestId, action: 'gateway.create_undone', subject: thingName })

@@ -1,6 +1,6 @@
 /** One demo gateway: the real agent, enrolled through the real API by its own command, then running as a process. */
 import { execFile, spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import * as v from 'valibot'
@@ -45,7 +45,7 @@ export async function startGateway(
   writeFileSync(configFile, stringify(configuration(plant, dataDir, options)))
   if (!existsSync(join(identity, 'identity.json'))) {
     const session = await options.session()
-    const token = await enrolmentToken(folder, plant, session)
+    const token = await enrolmentToken(plant, session)
     await run(process.execPath, [agent, 'enroll', '--config', configFile, '--url', session.apiUrl, '--token', token], {
       signal: lifetime.signal,
     })
@@ -74,23 +74,16 @@ export async function startGateway(
   }
 }
 
-/** Kept until it is used: a start that was killed between creating and enrolling goes on from here. */
-async function enrolmentToken(folder: string, plant: DemoPlant, session: ApiSession): Promise<string> {
-  const file = join(folder, 'enrolment-token')
-  if (existsSync(file)) return readFileSync(file, 'utf8')
+async function enrolmentToken(plant: DemoPlant, session: ApiSession): Promise<string> {
   const answer = await request(session, 'POST', '/v1/gateways', {
     plantId: session.plantIds.get(plant.slug),
     thingName: plant.thingName,
   })
   if (answer.status === STATUS_CONFLICT) {
-    throw new Error(
-      `${plant.thingName} exists, but its enrolment was interrupted: begin anew with npm start -- --fresh`,
-    )
+    throw new Error(`${plant.thingName} is enrolled, but its certificate is not here: npm start -- --fresh`)
   }
   if (!answer.ok) throw new Error(`POST /v1/gateways answered ${answer.status}: ${await answer.text()}`)
-  const { enrolment } = v.parse(CreatedGateway, await answer.json())
-  writeFileSync(file, enrolment.token, { mode: 0o600 })
-  return enrolment.token
+  return v.parse(CreatedGateway, await answer.json()).enrolment.token
 }
 
 function configuration(plant: DemoPlant, dataDir: string, { plcPort, mqttPort }: GatewayOptions) {

@@ -13,7 +13,10 @@ import { withUndo } from '../with-undo.ts'
 
 const TOKEN_LIFETIME_MS = 60 * 60 * 1000
 
-/** In this order: name, Thing, policy, token. Until it has a token the gateway can be asked for again by its name. */
+/**
+ * In this order: name, Thing, policy, token. Until it is enrolled the gateway can be asked for again by its name: what
+ * is missing is made, nothing is undone, and a new token ends the one before.
+ */
 export const route = userRoute({
   method: 'POST',
   path: '/v1/gateways',
@@ -29,9 +32,12 @@ export const route = userRoute({
     )
     if (plant === undefined) throw notFound()
 
-    return withUndo(async (onFailure) => {
+    return withUndo(async (undo) => {
       const by = { tenantId, plantId: plant.plantId, userId, requestId }
-      const { gatewayId, thingName } = await reserveName(db, by, { tenant, ...plant }, body.thingName)
+      const { gatewayId, thingName, isNew } = await reserveName(db, by, { tenant, ...plant }, body.thingName)
+      const onFailure: typeof undo = (what, takeBack) => {
+        if (isNew) undo(what, takeBack)
+      }
       onFailure('give the name back', () => removeReservation(db, gatewayId, { ...by, thingName }))
 
       onFailure('delete the Thing', () => deleteThing(iot, thingName))

@@ -71,7 +71,8 @@ describe('POST /v1/gateways', () => {
 
   it('refuses a name that is taken, whoever has it, without saying who', async () => {
     const thingName = `${tenant.slug}-mine`
-    expect((await create({ plantId, thingName })).status).toBe(201)
+    const { enrolment } = await created({ plantId, thingName })
+    expect((await enrol(enrolment.token)).status).toBe(201)
     const again = await create({ plantId, thingName })
     const neighbour = await createTenant(api.database.master, ['baradero'])
     const theirAdmin = await createUser(api.database.master, neighbour.tenantId, 'admin', 'all')
@@ -83,15 +84,26 @@ describe('POST /v1/gateways', () => {
     expect(v.parse(Problem, again.body).detail).toBe(v.parse(Problem, theirs.body).detail)
   })
 
-  it('takes up a gateway whose token ran out before it was used', async () => {
+  it('gives a gateway that was never enrolled a new token, which ends the one before', async () => {
     const thingName = `${tenant.slug}-late`
-    await create({ plantId, thingName })
-    await api.database.master.query('update enrolments set expires_at = 1 where tenant_id = $1', [tenant.tenantId])
-    await api.database.master.query('update gateways set created_at = 1 where tenant_id = $1', [tenant.tenantId])
-    const other = await create({ plantId: tenant.plants[1]!.plantId, thingName })
-    expect(other.status).toBe(409)
+    const first = await created({ plantId, thingName })
+    expect((await create({ plantId: tenant.plants[1]!.plantId, thingName })).status).toBe(409)
+    iot.failAt('CreatePolicy', 'before')
+    expect((await create({ plantId, thingName })).status).toBe(500)
     const again = await created({ plantId, thingName })
+    expect(again.gateway).toEqual(first.gateway)
+    expect(await gatewayRows()).toHaveLength(1)
+    expect((await enrol(first.enrolment.token)).status).toBe(401)
     expect((await enrol(again.enrolment.token)).status).toBe(201)
+  })
+
+  it('takes up a gateway whose creation had stopped half-way, but not while that may still go on', async () => {
+    const thingName = `${tenant.slug}-half`
+    await create({ plantId, thingName })
+    await api.database.master.query('delete from enrolments where tenant_id = $1', [tenant.tenantId])
+    expect((await create({ plantId, thingName })).status).toBe(409)
+    await api.database.master.query('update gateways set created_at = 1 where tenant_id = $1', [tenant.tenantId])
+    expect((await create({ plantId, thingName })).status).toBe(201)
   })
 
   it('shortens the name that it makes up where long slugs leave little room in the topic', async () => {
