@@ -1,4 +1,6 @@
-import { join } from 'node:path'
+import { cpSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { buildSync } from 'esbuild'
 
 /** Bundles the agent into `directory`, each driver and command a file of its own; returns the program to start. */
@@ -14,12 +16,27 @@ export function bundleAgent(directory: string): string {
     format: 'esm',
     minify: true,
     keepNames: true,
-    // The CommonJS packages inside still call require for Node's own modules.
-    banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
-    external: ['serialport', './build.ts', '../build.ts'],
+    banner: {
+      // The CommonJS packages inside still call require for Node's own modules, and look for their files beside themselves.
+      js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url),__inside=import.meta.dirname+'/inside';",
+    },
+    define: { __dirname: '__inside' },
+    external: ['./build.ts', '../build.ts'],
     logLevel: 'silent',
   })
+  copySerialPrebuilds(directory)
   return join(directory, 'gateway-agent.mjs')
+}
+
+/** serialport's part in C++, for every Linux: it loads ../prebuilds/PLATFORM-ARCH, counted from its own folder. */
+function copySerialPrebuilds(directory: string): void {
+  const { resolve } = createRequire(import.meta.url)
+  const { resolve: resolveInside } = createRequire(resolve('serialport'))
+  const prebuilds = join(dirname(resolveInside('@serialport/bindings-cpp/package.json')), 'prebuilds')
+  cpSync(prebuilds, join(directory, 'prebuilds'), {
+    recursive: true,
+    filter: (from) => from === prebuilds || from.slice(prebuilds.length + 1).startsWith('linux-'),
+  })
 }
 
 // node gateway-agent/build.ts DIRECTORY: the files to install on a gateway.

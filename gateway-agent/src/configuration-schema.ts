@@ -1,14 +1,17 @@
 import * as v from 'valibot'
 import { Slug, TagName } from '../../schemas/slugs.ts'
 import { Unit } from '../../schemas/telemetry.ts'
-import { closestTo } from './did-you-mean.ts'
+import { choiceOf } from './did-you-mean.ts'
 import { BYTE_ORDERS } from './drivers/driver.ts'
-import { MAX_STRING_BYTES } from './drivers/modbus-tag.ts'
+import { PARITIES } from './drivers/modbus-rtu.ts'
 
 /** Faster is more than a PLC and a line of 80 messages/s give; slower than a day is a typing mistake. */
 const INTERVAL_MS = { shortest: 50, longest: 86_400_000 }
 /** IoT Core discards what is above 100 publishes/s on one connection; heartbeats and bursts need room too. */
 const MOST_PUBLISHES_PER_SECOND = 90
+
+/** Of any driver's string. */
+const MAX_STRING_BYTES = 254
 
 /** A mapping whose unknown keys are errors: they are typing mistakes. */
 function section<const E extends v.ObjectEntries>(entries: E) {
@@ -16,8 +19,7 @@ function section<const E extends v.ObjectEntries>(entries: E) {
   return v.strictObject(entries, (issue) => {
     if (issue.received === 'undefined') return 'is missing'
     if (issue.expected !== 'never') return `must hold keys: ${keys.join(', ')}`
-    const guess = closestTo(issue.received.slice(1, -1), keys)
-    return `is not a key here; ${guess ? `did you mean ${guess}? Allowed` : 'allowed'}: ${keys.join(', ')}`
+    return `is not a key here; ${choiceOf(issue.received.slice(1, -1), keys)}`
   })
 }
 
@@ -48,13 +50,39 @@ const TagSection = section({
 })
 export type TagSection = v.InferOutput<typeof TagSection>
 
-const ModbusTcpSection = section({
-  name: text,
-  driver: oneOf(['modbus-tcp']),
-  host: text,
-  port: v.optional(Port, 502),
-  unitId: v.optional(whole(0, 255), 1),
-  timeoutMs: v.optional(whole(50, 60_000), 1000),
+const unitId = v.optional(whole(0, 255), 1)
+const timeoutMs = v.optional(whole(50, 60_000), 1000)
+
+/** One per driver; the keys say what its devices need. */
+const DEVICE_SECTIONS = {
+  'modbus-tcp': section({
+    name: text,
+    driver: v.literal('modbus-tcp'),
+    host: text,
+    port: v.optional(Port, 502),
+    unitId,
+    timeoutMs,
+  }),
+  'modbus-rtu': section({
+    name: text,
+    driver: v.literal('modbus-rtu'),
+    path: text,
+    baudRate: v.optional(whole(300, 4_000_000), 9600),
+    dataBits: v.optional(v.picklist([7, 8], 'must be 7 or 8'), 8),
+    // Modbus over serial line 1.02, 2.5.1: even parity is the default that every device has.
+    parity: v.optional(oneOf(PARITIES), 'even'),
+    stopBits: v.optional(v.picklist([1, 2], 'must be 1 or 2'), 1),
+    unitId,
+    timeoutMs,
+  }),
+  simulator: section({ name: text, driver: v.literal('simulator'), file: v.optional(text) }),
+}
+
+const DRIVERS = Object.keys(DEVICE_SECTIONS)
+
+const DeviceSection = v.variant('driver', Object.values(DEVICE_SECTIONS), ({ received }) => {
+  if (received === 'undefined') return 'is missing'
+  return `${received} is not a driver; ${choiceOf(received.slice(1, -1), DRIVERS)}`
 })
 
 const MachineSection = section({
@@ -78,7 +106,7 @@ export const ConfigurationFile = section({
     {},
   ),
   buffer: v.optional(section({ maxMegabytes: v.optional(whole(1, 1_048_576), 1024) }), {}),
-  devices: v.pipe(v.array(ModbusTcpSection, 'must be a list'), v.minLength(1, 'must name at least one device')),
+  devices: v.pipe(v.array(DeviceSection, 'must be a list'), v.minLength(1, 'must name at least one device')),
   machines: v.pipe(v.array(MachineSection, 'must be a list'), v.minLength(1, 'must name at least one machine')),
 })
 export type ConfigurationFile = v.InferOutput<typeof ConfigurationFile>

@@ -2,10 +2,9 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import * as v from 'valibot'
 import { isMap, isNode, isPair, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml'
+import { contradictionsIn, type Path, type Problem } from './configuration-contradictions.ts'
 import { ConfigurationFile } from './configuration-schema.ts'
-import { closestTo } from './did-you-mean.ts'
-import { SourceError, type TagSource } from './drivers/driver.ts'
-import { parseModbusTag } from './drivers/modbus-tag.ts'
+import type { TagSource } from './drivers/driver.ts'
 import { Failure, messageOf } from './failure.ts'
 
 export type DeviceConfiguration = ConfigurationFile['devices'][number]
@@ -35,12 +34,6 @@ export interface Configuration {
   machines: Machine[]
 }
 
-type Path = readonly (string | number)[]
-interface Problem {
-  path: Path
-  message: string
-}
-
 /** Reads and checks the whole file. Throws one Failure with a line `file:line: key: what is wrong` per mistake. */
 export function readConfiguration(file: string): Configuration {
   const text = readText(file)
@@ -58,17 +51,26 @@ export function readConfiguration(file: string): Configuration {
     )
   }
   const lineOf = ({ path }: Problem) => lines.linePos(offsetOf(document, path)).line
-  const failFor = (problems: Problem[]) =>
-    fail(problems.map((problem) => ({ line: lineOf(problem), message: `${nameOf(problem.path)}: ${problem.message}` })))
-
   const parsed = v.safeParse(ConfigurationFile, document.toJS())
-  if (!parsed.success) return failFor(parsed.issues.map((issue) => ({ path: pathOf(issue), message: issue.message })))
-  const problems = contradictionsIn(parsed.output)
-  if (problems.length > 0) failFor(problems)
+  const issues: Problem[] = (parsed.issues ?? []).map((issue) => ({ path: pathOf(issue), message: issue.message }))
+  const isSound = (path: Path) =>
+    !issues.some((issue) => path.every((key, at) => at >= issue.path.length || key === issue.path[at]))
+  const folder = dirname(file)
+  const problems = [...issues, ...contradictionsIn(parsed.output ?? {}, folder, isSound)]
+  if (!parsed.success || problems.length > 0) {
+    return fail(
+      problems
+        .map((problem) => ({ line: lineOf(problem), message: `${nameOf(problem.path)}: ${problem.message}` }))
+        .sort((a, b) => a.line - b.line),
+    )
+  }
   return {
     ...parsed.output,
     file,
-    dataDir: resolve(dirname(file), parsed.output.dataDir),
+    dataDir: resolve(folder, parsed.output.dataDir),
+    devices: parsed.output.devices.map((device) =>
+      device.driver === 'simulator' && device.file ? { ...device, file: resolve(folder, device.file) } : device,
+    ),
     machines: parsed.output.machines.map(({ slug, device, intervalMs, tags }) => ({
       slug,
       tags: Object.entries(tags).map(([name, tag]) => ({
@@ -98,66 +100,6 @@ function readText(file: string): string {
     throw new Failure(`${file}: cannot read the configuration: ${messageOf(error)}`, 2)
   }
 }
-
-/** What no schema sees: names that must exist or be unique, and addresses, which belong to the device's driver. */
-function contradictionsIn({ devices, machines }: ConfigurationFile): Problem[] {
-  const deviceNames = devices.map(({ name }) => name)
-  const slugs = machines.map(({ slug }) => slug)
-  const problems: Problem[] = [
-    ...repeated(deviceNames).map((index) => ({
-      path: ['devices', index, 'name'],
-      message: `"${deviceNames[index]!}" is the name of another device already`,
-    })),
-    ...repeated(slugs).map((index) => ({
-      path: ['machines', index, 'slug'],
-      message: `"${slugs[index]!}" is another machine already; list all its tags there`,
-    })),
-  ]
-  for (const [index, machine] of machines.entries()) {
-    const checkDevice = (name: string | undefined, path: Path) => {
-      if (name === undefined || deviceNames.includes(name)) return
-      const guess = closestTo(name, deviceNames)
-      problems.push({
-        path,
-        message: `"${name}" is not one of the devices; ${guess ? `did you mean ${guess}? Allowed` : 'allowed'}: ${deviceNames.join(', ')}`,
-      })
-    }
-    checkDevice(machine.device, ['machines', index, 'device'])
-    for (const [name, tag] of Object.entries(machine.tags)) {
-      const path: Path = ['machines', index, 'tags', name]
-      checkDevice(tag.device, [...path, 'device'])
-      if (!tag.device && !machine.device)
-        problems.push({ path, message: 'has no device, and its machine names none either' })
-      problems.push(...problemsOfSource({ ...tag, name }, tag, path))
-    }
-  }
-  return problems
-}
-
-/** Keys that count with numbers, and so say nothing for text and bits. */
-const NUMERIC_KEYS = ['scale', 'offset', 'deadband'] as const
-
-function problemsOfSource(
-  source: TagSource,
-  tag: Partial<Record<(typeof NUMERIC_KEYS)[number], number>>,
-  path: Path,
-): Problem[] {
-  try {
-    const { type } = parseModbusTag(source)
-    if (type !== 'bool' && type !== 'string') return []
-    return NUMERIC_KEYS.filter((key) => tag[key] !== undefined).map((key) => ({
-      path: [...path, key],
-      message: `belongs to a number, and this tag is ${type === 'bool' ? 'a bit' : 'a string'}; remove it`,
-    }))
-  } catch (error) {
-    if (!(error instanceof SourceError)) throw error
-    return [{ path: [...path, error.key], message: error.message }]
-  }
-}
-
-/** Indexes of entries that an earlier one equals. */
-const repeated = (names: readonly string[]) =>
-  names.flatMap((name, index) => (names.indexOf(name) < index ? [index] : []))
 
 const pathOf = (issue: v.BaseIssue<unknown>): Path => (issue.path ?? []).map(({ key }) => key as string | number)
 

@@ -1,10 +1,18 @@
-/** The candidate that `word` was probably meant to be: at most a third of it is typed wrongly. */
-export function closestTo(word: string, candidates: readonly string[]): string | undefined {
+/** The candidate that `word` was probably meant to be: it begins like it, or at most a third of it is typed wrongly. */
+function closestTo(word: string, candidates: readonly string[]): string | undefined {
+  const whole = word.length > 1 && candidates.find((candidate) => candidate.startsWith(word.toLowerCase()))
+  if (whole) return whole
   const ranked = candidates
     .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance)
   const best = ranked[0]
   return best && best.distance <= Math.ceil(word.length / 3) ? best.candidate : undefined
+}
+
+/** The rest of a sentence that says that `word` is none of `candidates`. */
+export function choiceOf(word: string, candidates: readonly string[]): string {
+  const guess = closestTo(word, candidates)
+  return `${guess ? `did you mean ${guess}? Allowed` : 'allowed'}: ${candidates.join(', ')}`
 }
 
 /** Levenshtein: letters to insert, delete or replace. */

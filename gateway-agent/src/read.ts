@@ -1,6 +1,6 @@
 import type { Configuration, Tag } from './configuration.ts'
 import type { DataValue } from './drivers/driver.ts'
-import { openDriver } from './drivers/open-driver.ts'
+import { openDriver, placeOf } from './drivers/open-driver.ts'
 import { messageOf } from './failure.ts'
 import { scaled } from './scaling.ts'
 
@@ -17,7 +17,7 @@ export async function readOnce({ devices, machines }: Configuration, print: (lin
       await driver.connect()
       values = await driver.read(wanted.map(({ tag }) => tag))
     } catch (error) {
-      const fault = `${device.name} (${device.host}:${device.port}): ${messageOf(error)}`
+      const fault = `${device.name} (${placeOf(device)}): ${messageOf(error)}`
       values = wanted.map(() => ({ value: null, quality: 'bad', fault }))
     } finally {
       await driver.close()

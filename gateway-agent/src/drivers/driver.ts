@@ -12,7 +12,12 @@ export interface TagSource {
   order?: ByteOrder | undefined
   /** Bytes of a string. */
   length?: number | undefined
+  /** How often it will be read: a driver that subscribes asks the device for this rhythm. */
+  intervalMs?: number | undefined
 }
+
+/** What a tag's values will be, as far as its configuration tells. */
+export type ValueKind = 'number' | 'bool' | 'text' | 'any'
 
 /** What was read for one tag. A value that could not be read is null and bad, and `fault` says why. */
 export interface DataValue {

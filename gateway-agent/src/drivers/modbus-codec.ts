@@ -1,9 +1,10 @@
+import { good, real, shortestFloat32, text, wide } from './data-value.ts'
 import type { ByteOrder, DataValue } from './driver.ts'
 import type { ModbusTag } from './modbus-tag.ts'
 
 /** What the registers of `tag` hold, given its bytes as received. */
 export function decodeRegisters(tag: ModbusTag, received: Buffer): DataValue {
-  if (tag.type === 'string') return good(decodeText(ordered(received, tag.order).subarray(0, tag.bytes)))
+  if (tag.type === 'string') return text(decodeText(ordered(received, tag.order).subarray(0, tag.bytes)))
   const bytes = ordered(received, tag.order)
   switch (tag.type) {
     case 'bool':
@@ -37,37 +38,15 @@ export function ordered(bytes: Buffer, order: ByteOrder): Buffer {
   return result.reverse().swap16()
 }
 
-const good = (value: DataValue['value']): DataValue => ({ value, quality: 'good' })
-
-/** JSON has no NaN and no infinity, and a sensor that sends one says that it has no value. */
-const real = (value: number): DataValue =>
-  Number.isFinite(value) ? good(value) : { value: null, quality: 'bad', fault: `the register holds ${value}` }
-
-/** JSON numbers are doubles: beyond 2^53 the nearest one is sent, and is called uncertain because it may differ. */
-const wide = (value: bigint): DataValue => {
-  const nearest = Number(value)
-  return Number.isSafeInteger(nearest) ? good(nearest) : { value: nearest, quality: 'uncertain' }
-}
-
-/** The shortest decimal that is the same float32: 71.2 instead of 71.19999694824219. */
-export function shortestFloat32(value: number): number {
-  if (!Number.isFinite(value)) return value
-  for (let digits = 6; digits < 9; digits += 1) {
-    const candidate = Number(value.toPrecision(digits))
-    if (Math.fround(candidate) === value) return candidate
-  }
-  return value
-}
-
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** Text up to the first NUL, without the blanks that PLCs pad with; Latin-1 where it is not UTF-8. */
+/** Text up to the first NUL; Latin-1 where it is not UTF-8. */
 function decodeText(bytes: Buffer): string {
   const end = bytes.indexOf(0)
   const used = end === -1 ? bytes : bytes.subarray(0, end)
   try {
-    return utf8.decode(used).trimEnd()
+    return utf8.decode(used)
   } catch {
-    return used.toString('latin1').trimEnd()
+    return used.toString('latin1')
   }
 }

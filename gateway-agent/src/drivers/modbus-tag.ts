@@ -21,7 +21,7 @@ export type ModbusType = (typeof MODBUS_TYPES)[number]
 /** Highest offset on the wire (Modbus application protocol 1.1b3, section 6). */
 const LAST_OFFSET = 65_535
 /** One request carries at most 125 registers, so a string must fit in them. */
-export const MAX_STRING_BYTES = 250
+const MAX_STRING_BYTES = 250
 
 export interface ModbusTag {
   table: ModbusTable
@@ -59,8 +59,8 @@ export function parseModbusTag(source: TagSource): ModbusTag {
   if (source.order !== undefined && (isBitTable(table) || type === 'bool')) {
     throw new SourceError('order', 'means nothing for a single bit; remove it')
   }
-  if (type === 'string' && source.length === undefined) {
-    throw new SourceError('length', `is missing: the number of bytes of the string, 1 to ${MAX_STRING_BYTES}`)
+  if (type === 'string' && (source.length === undefined || source.length > MAX_STRING_BYTES)) {
+    throw new SourceError('length', `must be the number of bytes of the string, 1 to ${MAX_STRING_BYTES}`)
   }
   const bytes = source.length ?? 0
   const length = isBitTable(table) ? 1 : type === 'string' ? Math.ceil(bytes / 2) : REGISTERS[type]

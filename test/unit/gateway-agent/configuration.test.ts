@@ -21,6 +21,10 @@ machines:
       level: { address: "holding:3", device: plc-2 }
 `
 
+const SERIAL = GOOD.replace('modbus-tcp, host: 192.0.2.10 ', 'modbus-rtu, path: /dev/ttyS0 ')
+  .replace('modbus-tcp, host: 192.0.2.11, port: 1502, unitId: 3,', 'modbus-rtu, path: /dev/ttyS0, unitId: 2,')
+  .replaceAll('plc-', 'meter-')
+
 let folder: string
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'agent-configuration-'))
@@ -102,7 +106,22 @@ describe('an error names the line, the key and what is allowed', () => {
     [
       'an unknown driver',
       replaced('driver: modbus-tcp, host: 192.0.2.10 ', 'driver: modbus, host: 192.0.2.10 '),
-      '4: devices[0].driver: must be one of modbus-tcp',
+      '4: devices[0].driver: "modbus" is not a driver; did you mean modbus-tcp? Allowed: modbus-tcp, modbus-rtu, simulator',
+    ],
+    [
+      'no driver',
+      replaced('driver: modbus-tcp, host: 192.0.2.10 ', 'host: 192.0.2.10 '),
+      '4: devices[0].driver: is missing',
+    ],
+    [
+      'a key of another driver',
+      replaced('driver: modbus-tcp, host: 192.0.2.10 ', 'driver: modbus-rtu, path: /dev/ttyS0, port: 502 '),
+      '4: devices[0].port: is not a key here; allowed: name, driver, path, baudRate, dataBits, parity, stopBits, unitId, timeoutMs',
+    ],
+    [
+      'two speeds on one serial line',
+      SERIAL.replace('unitId: 2', 'unitId: 2, baudRate: 19200'),
+      '5: devices[1].baudRate: is 19200, and meter-1 on the same line /dev/ttyS0 has 9600',
     ],
     [
       'an unknown order',
@@ -188,8 +207,57 @@ describe('an error names the line, the key and what is allowed', () => {
     ])
   })
 
-  it('all mistakes are told at once', () => {
-    expect(mistakesIn(replaced('port: 1502', 'port: 0').replace('unitId: 3', 'unitId: -1'))).toHaveLength(2)
+  it('all mistakes are told at once, in the order of the file, those of one kind and of the other', () => {
+    expect(
+      mistakesIn(
+        replaced('port: 1502', 'port: 0')
+          .replace('unitId: 3', 'unitId: -1')
+          .replace('scale: 0.01', 'scale: 0')
+          .replace('coil:3', 'coil:70000')
+          .replace('device: plc-2', 'device: plc-3'),
+      ).map((line) => line.slice(0, line.indexOf(':', 4))),
+    ).toEqual([
+      '5: devices[1].port',
+      '5: devices[1].unitId',
+      '12: machines[0].tags.pressure.scale',
+      '13: machines[0].tags.running.address',
+      '14: machines[0].tags.level.device',
+    ])
+  })
+
+  it.each(['', '- a list', 'version: 1\ndataDir: x\ndevices: 3\nmachines: [1, { tags: 2 }, { tags: { a: 3 } }]'])(
+    'a file that is something else altogether: %j',
+    (text) => expect(mistakesIn(text).length).toBeGreaterThan(0),
+  )
+
+  it('an address of each driver', () => {
+    const simulated = GOOD.replace('modbus-tcp, host: 192.0.2.10 ', 'simulator ').replace(
+      /temperature: .*\n.*\n.*/,
+      'a: { address: sinus }\n      b: { address: "ramp?period=5" }\n      c: { address: "replay:temp" }\n      d: { address: "square", type: bool, scale: 2 }\n      e: { address: "sine?min=5&max=1" }',
+    )
+    expect(mistakesIn(simulated)).toEqual([
+      '11: machines[0].tags.a.address: "sinus" is no signal; did you mean sine? Allowed: sine, ramp, counter, random-walk, square, with settings as in sine?min=0&max=100&periodMs=60000, or replay: and a column of the file',
+      '12: machines[0].tags.b.address: "period" is no setting of ramp; did you mean periodMs? Allowed: min, max, periodMs',
+      '13: machines[0].tags.c.address: "replay:temp" needs a CSV file; name it as file of the device',
+      '14: machines[0].tags.d.scale: belongs to a number, and this tag is a bit; remove it',
+      '15: machines[0].tags.e.address: min of "sine?min=5&max=1" must be less than max',
+    ])
+  })
+
+  it('a CSV file to replay that is not there, is wrong, or lacks the column', () => {
+    const simulated = GOOD.replace('modbus-tcp, host: 192.0.2.10 ', 'simulator, file: run.csv ').replace(
+      /temperature: .*\n.*\n.*/,
+      'a: { address: "replay:temp" }',
+    )
+    expect(mistakesIn(simulated)[0]).toMatch(/^4: devices\[0\]\.file: cannot read .*run\.csv: ENOENT/)
+    writeFileSync(join(folder, 'run.csv'), 'time,level\n0,1\nsoon,2\n')
+    expect(mistakesIn(simulated)).toEqual([
+      `4: devices[0].file: ${join(folder, 'run.csv')}:3: "soon" is neither a date nor milliseconds`,
+    ])
+    writeFileSync(join(folder, 'run.csv'), 'time,level\n0,1\n1000,2\n')
+    expect(mistakesIn(simulated)).toEqual([
+      `11: machines[0].tags.a.address: "temp" is no column of ${join(folder, 'run.csv')}; allowed: level`,
+    ])
   })
 
   it('a file that is not there', () => {

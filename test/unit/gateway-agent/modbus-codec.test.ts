@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { BYTE_ORDERS, type ByteOrder } from '../../../gateway-agent/src/drivers/driver.ts'
-import { decodeRegisters, shortestFloat32 } from '../../../gateway-agent/src/drivers/modbus-codec.ts'
+import { shortestFloat32 } from '../../../gateway-agent/src/drivers/data-value.ts'
+import { decodeRegisters } from '../../../gateway-agent/src/drivers/modbus-codec.ts'
 import { parseModbusTag, type ModbusType } from '../../../gateway-agent/src/drivers/modbus-tag.ts'
 
 const decode = (type: ModbusType, bytes: Buffer, order: ByteOrder = 'ABCD', length?: number) =>
@@ -87,7 +88,7 @@ describe('registers to values', () => {
     expect(decode('float32', Buffer.from('7fc00000', 'hex'))).toMatchObject({
       value: null,
       quality: 'bad',
-      fault: 'the register holds NaN',
+      fault: 'the device says NaN',
     })
     expect(decode('float64', Buffer.from('fff0000000000000', 'hex'))).toMatchObject({ value: null, quality: 'bad' })
   })

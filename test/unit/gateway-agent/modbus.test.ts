@@ -13,7 +13,7 @@ let plc: TestPlc
 let driver: Driver
 beforeEach(async () => {
   plc = await startPlc()
-  driver = await createModbusTcp({ host: '127.0.0.1', port: plc.port, unitId: 1, timeoutMs: TIMEOUT_MS })
+  driver = createModbusTcp({ host: '127.0.0.1', port: plc.port, unitId: 1, timeoutMs: TIMEOUT_MS })
 })
 afterEach(async () => {
   await driver.close()
@@ -94,7 +94,7 @@ describe('Modbus TCP against a real server', { timeout: 15_000 }, () => {
     await expect(driver.read([source('holding:0')])).rejects.toThrow('not connected')
     const { port } = plc
     await plc.stop()
-    const absent = await createModbusTcp({ host: '127.0.0.1', port, unitId: 1, timeoutMs: TIMEOUT_MS })
+    const absent = createModbusTcp({ host: '127.0.0.1', port, unitId: 1, timeoutMs: TIMEOUT_MS })
     await expect(absent.connect()).rejects.toThrow('ECONNREFUSED')
     plc = await startPlc()
   })

@@ -35,10 +35,10 @@ afterEach(async () => {
 
 const outbox = { add: (added: readonly Reading[]) => void readings.push(...added) }
 
-async function poll(machines: { slug: string; tags: Tag[] }[], driver?: Driver): Promise<void> {
+function poll(machines: { slug: string; tags: Tag[] }[], driver?: Driver): void {
   device = new Device({
     name: 'plc-1',
-    driver: driver ?? (await createModbusTcp({ host: '127.0.0.1', port: plc.port, unitId: 1, timeoutMs: 300 })),
+    driver: driver ?? createModbusTcp({ host: '127.0.0.1', port: plc.port, unitId: 1, timeoutMs: 300 }),
     log: silentLog(),
     onLinkChange: () => undefined,
   })
@@ -49,7 +49,7 @@ describe('the poller', { timeout: 15_000 }, () => {
   it('puts what is read in one cycle in one message of its machine, stamped with the moment of the read', async () => {
     plc.holding.set(1, 2345).set(9, 7)
     const before = Date.now()
-    await poll([
+    poll([
       { slug: 'pump-1', tags: [tag('pressure', 'holding:1', { scale: 0.01 }), tag('speed', 'holding:9')] },
       { slug: 'robot-2', tags: [tag('on', 'coil:0')] },
     ])
@@ -63,7 +63,7 @@ describe('the poller', { timeout: 15_000 }, () => {
   })
 
   it('reads tags of a longer interval only in their own cycles, together with the others', async () => {
-    await poll([{ slug: 'pump-1', tags: [tag('fast', 'holding:1'), tag('slow', 'holding:2', { intervalMs: 1000 })] }])
+    poll([{ slug: 'pump-1', tags: [tag('fast', 'holding:1'), tag('slow', 'holding:2', { intervalMs: 1000 })] }])
     const shapes = () => readings.map(({ values }) => Object.keys(values).join())
     await waitFor('the slow tag again', () => shapes().filter((shape) => shape.includes('slow')).length === 2)
     expect(shapes().slice(0, 2)).toEqual(['fast,slow', 'fast'])
@@ -71,7 +71,7 @@ describe('the poller', { timeout: 15_000 }, () => {
   })
 
   it('gives units with the first message of their tags, and not with the next', async () => {
-    await poll([
+    poll([
       { slug: 'pump-1', tags: [tag('pressure', 'holding:1', { unit: 'bar' }), tag('count', 'holding:2')] },
       { slug: 'robot-2', tags: [tag('on', 'coil:0')] },
     ])
@@ -86,7 +86,7 @@ describe('the poller', { timeout: 15_000 }, () => {
 
   it('sends only what moved beyond its dead-band', async () => {
     plc.holding.set(1, 100)
-    await poll([{ slug: 'pump-1', tags: [tag('a', 'holding:1', { deadband: 5 })] }])
+    poll([{ slug: 'pump-1', tags: [tag('a', 'holding:1', { deadband: 5 })] }])
     await waitFor('several cycles', () => plc.asked >= 4)
     expect(readings.length).toBe(1)
     plc.holding.set(1, 106)
@@ -96,7 +96,7 @@ describe('the poller', { timeout: 15_000 }, () => {
 
   it('says null and bad once when the link is lost, then nothing, then present values again', async () => {
     plc.holding.set(1, 42)
-    await poll([{ slug: 'pump-1', tags: [tag('a', 'holding:1'), tag('b', 'coil:1')] }])
+    poll([{ slug: 'pump-1', tags: [tag('a', 'holding:1'), tag('b', 'coil:1')] }])
     await waitFor('a first value', () => readings.length > 0)
     const { port } = plc
     await plc.stop()
@@ -119,7 +119,7 @@ describe('the poller', { timeout: 15_000 }, () => {
       read: () => (++reads === 1 ? never.promise : Promise.resolve([{ value: reads, quality: 'good' }])),
       close: () => Promise.resolve(),
     }
-    await poll([{ slug: 'pump-1', tags: [tag('a', 'holding:1')] }], slow)
+    poll([{ slug: 'pump-1', tags: [tag('a', 'holding:1')] }], slow)
     const start = performance.now()
     await waitFor('four intervals', () => performance.now() - start > 220)
     expect(reads).toBe(1)
@@ -132,7 +132,7 @@ describe('the poller', { timeout: 15_000 }, () => {
   it('goes on after the outbox could not store', async () => {
     let fail = true
     const log = silentLog()
-    const driver = await createModbusTcp({ host: '127.0.0.1', port: plc.port, unitId: 1, timeoutMs: 300 })
+    const driver = createModbusTcp({ host: '127.0.0.1', port: plc.port, unitId: 1, timeoutMs: 300 })
     device = new Device({ name: 'plc-1', driver, log, onLinkChange: () => undefined })
     const flaky = {
       add(added: readonly Reading[]) {

@@ -1,0 +1,38 @@
+import { resolve } from 'node:path'
+import type { DeviceConfiguration } from '../configuration.ts'
+import { SourceError, type TagSource, type ValueKind } from './driver.ts'
+import { parseModbusTag } from './modbus-tag.ts'
+import { readReplay } from './replay-file.ts'
+import { parseSimulatorTag } from './simulator-tag.ts'
+
+/**
+ * Checks a tag against the rules of its device's driver, whose library is not loaded for it; relative files count from
+ * `folder`. Throws SourceError.
+ */
+export function kindOfSource(device: DeviceConfiguration, source: TagSource, folder: string): ValueKind {
+  switch (device.driver) {
+    case 'modbus-tcp':
+    case 'modbus-rtu': {
+      const { type } = parseModbusTag(source)
+      return type === 'bool' ? 'bool' : type === 'string' ? 'text' : 'number'
+    }
+    case 'simulator': {
+      const tag = parseSimulatorTag(source)
+      if ('wave' in tag) return tag.isBool ? 'bool' : 'number'
+      checkColumn(tag.column, device.file && resolve(folder, device.file))
+      return 'any'
+    }
+  }
+}
+
+function checkColumn(column: string, file: string | undefined): void {
+  if (!file) throw new SourceError('address', `"replay:${column}" needs a CSV file; name it as file of the device`)
+  let columns: readonly string[]
+  try {
+    ;({ columns } = readReplay(file))
+  } catch {
+    return // the device's own mistake
+  }
+  if (columns.includes(column)) return
+  throw new SourceError('address', `"${column}" is no column of ${file}; allowed: ${columns.join(', ')}`)
+}
