@@ -54,7 +54,8 @@ describe('POST /v1/gateways', () => {
     expect(command).toBe(
       `gateway-agent enroll --config /etc/gateway-agent/config.yaml --url https://api.example.com --token ${token}`,
     )
-    expect(Buffer.from(token, 'base64url')).toHaveLength(32)
+    // A token that began with a dash would be an option on the command line.
+    expect(token).toMatch(/^[0-9a-f]{64}$/)
     expect(expiresAt - Date.now()).toBeGreaterThan(59 * 60_000)
     expect([...iot.things]).toEqual([thingName])
     expect([...iot.policies.keys()]).toEqual([thingName])
