@@ -35,6 +35,9 @@ export const PageQuery = v.strictObject({
 })
 export type PageQuery = v.InferOutput<typeof PageQuery>
 
+/** Epoch ms in a query. */
+export const EpochMsText = v.pipe(v.string(), v.regex(/^\d{1,15}$/, 'must be epoch milliseconds'), v.transform(Number))
+
 const page = <T extends v.GenericSchema>(item: T) =>
   v.object({ items: v.array(item), nextCursor: v.nullable(v.string()) })
 
@@ -55,7 +58,12 @@ export const Plant = v.object({
   name: v.string(),
   /** IANA name, for instance America/Argentina/Buenos_Aires. */
   timeZone: v.string(),
-  counts: v.object({ machines: v.number(), gateways: v.number(), gatewaysOnline: v.number() }),
+  counts: v.object({
+    machines: v.number(),
+    gateways: v.number(),
+    gatewaysOnline: v.number(),
+    gatewaysUnknown: v.number(),
+  }),
 })
 export type Plant = v.InferOutput<typeof Plant>
 export const PlantPage = page(Plant)
@@ -72,10 +80,32 @@ export const Gateway = v.object({
   /** Onboarding: created (waits for its enrolment), enrolled (has a certificate), active (has been heard), revoked. */
   lifecycle: v.picklist(['created', 'enrolled', 'active', 'revoked']),
   createdAt: EpochMs,
+  /** Since when `connection` holds; null while it is `never`. */
+  connectionSince: v.nullable(EpochMs),
+  /** Sessions that were open at some time in the last 24 hours: 1 for a gateway that never lost its connection. */
+  sessionsLastDay: v.number(),
+  /** Times that the gateway's program began anew in the last 24 hours. */
+  restartsLastDay: v.number(),
 })
 export type Gateway = v.InferOutput<typeof Gateway>
 export const GatewayPage = page(Gateway)
 export type GatewayPage = v.InferOutput<typeof GatewayPage>
+
+/** A time in which a gateway's connection did not change. */
+export const GatewayConnection = v.object({
+  connection: v.picklist(['online', 'offline', 'stale', 'unknown']),
+  /** As in Gateway. */
+  reason: v.nullable(v.string()),
+  from: EpochMs,
+  /** Null while it lasts; `durationMs` is then until now. */
+  to: v.nullable(EpochMs),
+  durationMs: v.number(),
+  sessionId: v.nullable(v.string()),
+  /** The gateway's program had begun anew when it came. */
+  restarted: v.boolean(),
+})
+export type GatewayConnection = v.InferOutput<typeof GatewayConnection>
+export const GatewayConnectionPage = page(GatewayConnection)
 
 export const CreateGateway = v.strictObject({ plantId: Uuid, thingName: v.optional(ThingName) })
 export type CreateGateway = v.InferOutput<typeof CreateGateway>

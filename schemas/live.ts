@@ -28,16 +28,25 @@ export const LiveMachine = v.object({
 })
 export type LiveMachine = v.InferOutput<typeof LiveMachine>
 
-/** Connection as last told by the gateway or by its will; `never` until the first heartbeat. */
+/**
+ * `online`, `offline`: as the gateway or its will has last told; `never` until the first heartbeat. `stale`: was online,
+ * and three heartbeats in a row are missing. `unknown`: they are missing as well, but our own pipeline is behind, so that
+ * it says nothing about the gateway.
+ */
+export const ConnectionState = v.picklist(['never', 'online', 'offline', 'stale', 'unknown'])
+export type ConnectionState = v.InferOutput<typeof ConnectionState>
+
 export const LiveGateway = v.object({
   thingName: ThingName,
-  connection: v.picklist(['never', 'online', 'offline']),
-  /** `unexpected_disconnect` or `shutdown` when offline. */
+  connection: ConnectionState,
+  /** `unexpected_disconnect` or `shutdown` when offline, `heartbeats_missed` when stale, `pipeline_behind` when unknown. */
   reason: v.nullable(v.string()),
   /** Broker's clock at the last message of any kind from this gateway. */
   lastSeenAt: v.nullable(EpochMs),
-  /** `receivedAt - timestamp` of the last heartbeat: positive when the gateway's clock is behind. */
+  /** `receivedAt - timestamp`, the median of the last ten heartbeats: positive when the gateway's clock is behind. */
   clockSkewMs: v.nullable(v.number()),
+  /** Until its buffer is empty, by the trend of the last ten heartbeats. Null when it is empty, or not shrinking. */
+  drainEtaSec: v.nullable(v.number()),
   version: v.nullable(v.string()),
   uptimeSec: v.nullable(v.number()),
   health: v.nullable(OnlineStatusV1.entries.health),

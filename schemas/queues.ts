@@ -43,14 +43,14 @@ export const TelemetryEvent = v.object({
 })
 export type TelemetryEvent = v.InferOutput<typeof TelemetryEvent>
 
-/** The same for a change of a gateway's status. */
+/** The same for a change of a gateway's status. `stale` and `unknown` are told by the sweep, at the time of its own clock. */
 export const StatusEvent = v.object({
   type: v.literal('status'),
   tenant: Slug,
   province: Slug,
   plant: Slug,
   thingName: ThingName,
-  state: v.picklist(['online', 'offline']),
+  state: v.picklist(['online', 'offline', 'stale', 'unknown']),
   reason: v.optional(v.string()),
   timestamp: EpochMs,
   receivedAt: EpochMs,

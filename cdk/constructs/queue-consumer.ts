@@ -87,6 +87,12 @@ export class QueueConsumer extends Construct {
     return { environment: { [name]: this.queue.queueUrl }, statements: [maySend(this.queue)] }
   }
 
+  /** What a function needs to look at what waits, without taking it; it finds the queue's address in the variable `name`. */
+  peeking(name: string): Access {
+    const mayReceive = new PolicyStatement({ actions: ['sqs:ReceiveMessage'], resources: [this.queue.queueArn] })
+    return { environment: { [name]: this.queue.queueUrl }, statements: [mayReceive] }
+  }
+
   /** Starts delivery to the handler, which must have this queue's time-out. */
   deliverTo(handler: LambdaFunction): void {
     const { batching, maxConcurrency } = this.#props

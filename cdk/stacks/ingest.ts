@@ -1,4 +1,7 @@
 import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib'
+import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
+import { Rule, Schedule } from 'aws-cdk-lib/aws-events'
+import { LambdaFunction as Invoke } from 'aws-cdk-lib/aws-events-targets'
 import { Queue } from 'aws-cdk-lib/aws-sqs'
 import type { Construct } from 'constructs'
 import { STATUS_FILTER, TELEMETRY_FILTER } from '../../schemas/topics.ts'
@@ -83,6 +86,31 @@ export class IngestStack extends Stack {
         access: [...stores, status.handling],
       }),
     )
+
+    const sweep = houseFunction(this, 'PresenceSweep', surroundings, {
+      folder: 'presence-sweep',
+      description: 'Marks gateways whose heartbeats are missing',
+      memoryMb: 256,
+      timeout: Duration.seconds(30),
+      access: [...stores, status.peeking('STATUS_QUEUE_URL')],
+    })
+    new Rule(this, 'PresenceSweepSchedule', {
+      description: 'A gateway that falls silent is seen within a minute and a half',
+      schedule: Schedule.rate(Duration.minutes(1)),
+      targets: [new Invoke(sweep)],
+    })
+    alarm(this, 'PipelineBehindAlarm', settings, {
+      heading: 'Gateway status: the pipeline is behind',
+      description: 'For five minutes heartbeats have been missing, and the cause is not the gateways.',
+      metric: new Metric({
+        namespace: 'IotTelemetry',
+        metricName: 'StatusPipelineBehind',
+        dimensionsMap: { service: 'presence-sweep' },
+        statistic: 'min',
+        period: Duration.minutes(5),
+      }),
+      atLeast: 1,
+    })
 
     const ruleErrors = new Queue(this, 'RuleErrors', { ...SAFE_QUEUE, retentionPeriod: LONGEST_RETENTION })
     alarm(this, 'RuleErrorsAlarm', settings, {

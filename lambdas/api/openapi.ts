@@ -16,6 +16,8 @@ const components: Record<string, GenericSchema> = {
   MachinePage: api.MachinePage,
   Gateway: api.Gateway,
   GatewayPage: api.GatewayPage,
+  GatewayConnection: api.GatewayConnection,
+  GatewayConnectionPage: api.GatewayConnectionPage,
   CreateGateway: api.CreateGateway,
   CreatedGateway: api.CreatedGateway,
   EnrolmentRequest: api.EnrolmentRequest,

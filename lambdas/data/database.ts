@@ -1,8 +1,9 @@
 import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 import type { Role } from '../../schemas/api.ts'
-import type { MachineState } from '../../schemas/live.ts'
+import type { ConnectionState, MachineState } from '../../schemas/live.ts'
 import type { OnlineStatusV1 } from '../../schemas/status.ts'
 import type { Units } from '../../schemas/telemetry.ts'
+import type { Heartbeat } from './heartbeats.ts'
 
 /** Tables as Kysely sees them. Ids are UUIDv7, times epoch ms; migrations/ says the rest. */
 export interface Database {
@@ -10,6 +11,7 @@ export interface Database {
   plants: Plants
   machines: Machines
   gateways: Gateways
+  gateway_connections: GatewayConnections
   users: Users
   enrolments: Enrolments
   telemetry_events: TelemetryEvents
@@ -62,13 +64,25 @@ export interface Gateways {
   certificate_id: string | null
   created_at: number
   created_by: string | null
-  connection: Generated<'never' | 'online' | 'offline'>
+  connection: Generated<ConnectionState>
   reason: string | null
   session_id: string | null
   status_at: number | null
   last_seen_at: number | null
   clock_skew_ms: number | null
   status: JSONColumnType<OnlineStatusV1> | null
+  heartbeats: ColumnType<Heartbeat[], string | undefined, string>
+}
+
+/** A change of a gateway's connection, which holds until the next one. */
+export interface GatewayConnections {
+  tenant_id: string
+  gateway_id: string
+  at: number
+  connection: Exclude<ConnectionState, 'never'>
+  reason: string | null
+  session_id: string | null
+  restarted: boolean
 }
 
 export interface Users {

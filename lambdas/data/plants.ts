@@ -38,6 +38,12 @@ export async function listPlants(
         .where('gateways.connection', '=', 'online')
         .select((count) => count.fn.countAll<number>().as('n'))
         .as('gateways_online'),
+      eb
+        .selectFrom('gateways')
+        .whereRef('gateways.plant_id', '=', 'plants.id')
+        .where('gateways.connection', '=', 'unknown')
+        .select((count) => count.fn.countAll<number>().as('n'))
+        .as('gateways_unknown'),
     ])
     .where('plants.tenant_id', '=', tenantId)
     .where(visiblePlant(access, 'plants.id'))
@@ -55,6 +61,7 @@ export async function listPlants(
       machines: row.machines ?? 0,
       gateways: row.gateways ?? 0,
       gatewaysOnline: row.gateways_online ?? 0,
+      gatewaysUnknown: row.gateways_unknown ?? 0,
     },
   }))
 }

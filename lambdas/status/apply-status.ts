@@ -1,3 +1,5 @@
+import type { ConnectionChange } from '../data/gateway-connections.ts'
+import { clockSkewMs, hasRestarted, withHeartbeat } from '../data/heartbeats.ts'
 import type { Presence } from '../data/update-presence.ts'
 import type { StatusMessage } from './read-status.ts'
 
@@ -10,6 +12,12 @@ export function applyStatus(before: Presence, message: Pick<StatusMessage, 'stat
   const { status, receivedAt } = message
   if (isOlder(before, message)) return before
   if (status.state === 'online') {
+    const heartbeats = withHeartbeat(before.heartbeats, {
+      receivedAt,
+      clockSkewMs: receivedAt - status.timestamp,
+      queuedMessages: status.health.buffer.queuedMessages,
+      uptimeSec: status.gateway.uptimeSec,
+    })
     return {
       ...before,
       lifecycle: before.lifecycle === 'enrolled' ? 'active' : before.lifecycle,
@@ -18,8 +26,9 @@ export function applyStatus(before: Presence, message: Pick<StatusMessage, 'stat
       sessionId: status.sessionId ?? null,
       statusAt: receivedAt,
       lastSeenAt: Math.max(receivedAt, before.lastSeenAt ?? 0),
-      clockSkewMs: receivedAt - status.timestamp,
+      clockSkewMs: clockSkewMs(heartbeats),
       status,
+      heartbeats,
     }
   }
   const { sessionId, reason } = status
@@ -34,7 +43,19 @@ function isOlder(
   { status, receivedAt }: Pick<StatusMessage, 'status' | 'receivedAt'>,
 ): boolean {
   if (statusAt === null || receivedAt > statusAt) return false
-  return receivedAt < statusAt || (connection === 'offline' && status.state === 'online')
+  // Or the last heartbeat once more, which is no news of a gateway that has been silent since.
+  return receivedAt < statusAt || (connection !== 'online' && status.state === 'online')
+}
+
+/** What the step from one presence to the next adds to the history of the connection, if anything. */
+export function connectionChange(before: Presence, after: Presence): ConnectionChange | undefined {
+  const { gatewayId, connection, reason, sessionId, statusAt } = after
+  if (after === before || connection === 'never') return undefined
+  const restarted = connection === 'online' && hasRestarted(before.heartbeats.at(-1), after.heartbeats.at(-1)!)
+  const same = connection === before.connection && reason === before.reason && sessionId === before.sessionId
+  if (same && !restarted) return undefined
+  const endsSilence = before.connection === 'stale' || before.connection === 'unknown'
+  return { gatewayId, at: statusAt!, connection, reason, sessionId, restarted, endsSilence }
 }
 
 /** In the broker's order, as one batch may hold several of one gateway in any order. */

@@ -1,12 +1,13 @@
 import type { SQSRecord } from 'aws-lambda'
 import type { Kysely } from 'kysely'
 import type { Database } from '../data/database.ts'
+import type { ConnectionChange } from '../data/gateway-connections.ts'
 import type { Place, Places } from '../data/places.ts'
 import { isTransient } from '../data/postgres-errors.ts'
 import { type Presence, updatePresence } from '../data/update-presence.ts'
 import { logger } from '../runtime/frame.ts'
-import { type DeadLetter, judgeEach } from '../runtime/refusals.ts'
-import { applyStatus, inBrokerOrder } from './apply-status.ts'
+import { type DeadLetter, judgeEach, Refusal } from '../runtime/refusals.ts'
+import { applyStatus, connectionChange, inBrokerOrder } from './apply-status.ts'
 import type { StatusMessage } from './read-status.ts'
 
 /** A gateway whose presence has changed, with the messages that did it, oldest first. */
@@ -28,7 +29,7 @@ export async function storeStatuses(
       ...message,
       ...places.of(message),
     }))
-    const changes = placed.length === 0 ? [] : await applyAll(db, placed)
+    const changes = placed.length === 0 ? [] : await applyAll(db, placed, refusals)
     refused.push(...refusals)
     return { changes, unstored: [] }
   } catch (error) {
@@ -38,18 +39,30 @@ export async function storeStatuses(
   }
 }
 
-async function applyAll(db: Kysely<Database>, messages: (StatusMessage & Place)[]): Promise<PresenceChange[]> {
+async function applyAll(
+  db: Kysely<Database>,
+  messages: (StatusMessage & Place)[],
+  refusals: DeadLetter[],
+): Promise<PresenceChange[]> {
   const byGateway = Map.groupBy(inBrokerOrder(messages), (message) => message.gatewayId)
   const applied = new Map<string, StatusMessage[]>()
   const changed = await updatePresence(db, [...byGateway.keys()], (before) => {
     const effective: StatusMessage[] = []
+    const connections: ConnectionChange[] = []
     const after = byGateway.get(before.gatewayId)!.reduce((presence, message) => {
       const next = applyStatus(presence, message)
       if (next !== presence) effective.push(message)
+      const change = connectionChange(presence, next)
+      if (change !== undefined) connections.push(change)
       return next
     }, before)
     applied.set(before.gatewayId, effective)
-    return after
+    return { after, connections }
   })
+  // Removed while its place was still remembered: it can be told of no more.
+  for (const { record, gatewayId, thingName } of messages.filter((message) => !applied.has(message.gatewayId))) {
+    const refusal = new Refusal('unknown_gateway', `The gateway ${thingName} (${gatewayId}) has been removed`)
+    refusals.push({ record, refusal })
+  }
   return changed.map((presence) => ({ presence, messages: applied.get(presence.gatewayId)! }))
 }

@@ -1,6 +1,6 @@
 import { CreatedGateway, CreateGateway } from '../../../schemas/api.ts'
 import { addEnrolmentToken } from '../../data/enrolments.ts'
-import { readGateway } from '../../data/live-gateways.ts'
+import { findGateway } from '../../data/live-gateways.ts'
 import { findPlant } from '../../data/plants.ts'
 import { removeReservation } from '../../data/reserve-gateway.ts'
 import { inTenant } from '../../data/tenant-transaction.ts'
@@ -50,8 +50,10 @@ export const route = userRoute({
       const expiresAt = Date.now() + TOKEN_LIFETIME_MS
       await addEnrolmentToken(db, { ...by, gatewayId, thingName, tokenHash: sha256(token), expiresAt })
 
-      const gateway = await inTenant(db, tenantId, (transaction) => readGateway(transaction, tenantId, gatewayId))
-      return { gateway, enrolment: { token, expiresAt, command: enrolCommand(apiUrl, token) } }
+      const created = await inTenant(db, tenantId, (transaction) =>
+        findGateway(transaction, tenantId, user.plantAccess, thingName),
+      )
+      return { gateway: created!.gateway, enrolment: { token, expiresAt, command: enrolCommand(apiUrl, token) } }
     })
   },
 })

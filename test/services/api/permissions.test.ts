@@ -43,6 +43,8 @@ function callOf(operationId: string): [path: string, body?: unknown] {
     listMachines: [`/v1/plants/${ours.plants[0]!.plantId}/machines`],
     getMachine: [`/v1/machines/${ourMachine}`],
     listGateways: ['/v1/gateways'],
+    getGateway: [`/v1/gateways/${ours.slug}-north`],
+    listGatewayConnections: [`/v1/gateways/${ours.slug}-north/connections`],
     createGateway: ['/v1/gateways', { plantId: 'not a uuid' }],
     createTicket: ['/v1/realtime/ticket', {}],
     enrol: ['/v1/enrolments', { token: 'wrong', csr: 'x' }],
@@ -98,10 +100,18 @@ describe('what is not the user’s', () => {
       unknown: ourMachine,
     }[kind]
     const machineId = { plant: hiddenMachine, tenant: theirMachine, malformed: '..', unknown: ours.tenantId }[kind]
+    const thingName = {
+      plant: `${ours.slug}-south`,
+      tenant: `${theirs.slug}-north`,
+      malformed: 'a+b',
+      unknown: `${ours.slug}-west`,
+    }[kind]
     const as = limited['admin']!
     const answers = await Promise.all([
       api.request('GET', `/v1/plants/${plantId}/machines`, { as }),
       api.request('GET', `/v1/machines/${machineId}`, { as }),
+      api.request('GET', `/v1/gateways/${thingName}`, { as }),
+      api.request('GET', `/v1/gateways/${thingName}/connections`, { as }),
       kind === 'malformed' ? undefined : api.request('GET', `/v1/gateways?plantId=${plantId}`, { as }),
       kind === 'malformed' ? undefined : api.request('POST', '/v1/gateways', { as, body: { plantId } }),
     ])

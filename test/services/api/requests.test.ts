@@ -62,9 +62,9 @@ describe('what is read', () => {
     await api.database.master.query(`update gateways set connection = 'online' where id = $1`, [gatewayId])
     const plants = v.parse(PlantPage, (await get('/v1/plants')).body)
     expect(plants.items.map(({ slug, counts }) => [slug, counts])).toEqual([
-      ['alpha', { machines: 7, gateways: 2, gatewaysOnline: 1 }],
-      ['beta', { machines: 0, gateways: 0, gatewaysOnline: 0 }],
-      ['gamma', { machines: 0, gateways: 0, gatewaysOnline: 0 }],
+      ['alpha', { machines: 7, gateways: 2, gatewaysOnline: 1, gatewaysUnknown: 0 }],
+      ['beta', { machines: 0, gateways: 0, gatewaysOnline: 0, gatewaysUnknown: 0 }],
+      ['gamma', { machines: 0, gateways: 0, gatewaysOnline: 0, gatewaysUnknown: 0 }],
     ])
   })
 

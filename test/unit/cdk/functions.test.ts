@@ -19,6 +19,7 @@ const ENVIRONMENT: Record<string, string[]> = {
   Partitions: ['DATABASE_SECRET_ARN', 'HOT_RETENTION_DAYS'],
   Ingest: [...POSTGRES, ...REDIS, ...QUEUES, 'HOT_RETENTION_DAYS'],
   Status: [...POSTGRES, ...REDIS, ...QUEUES],
+  PresenceSweep: [...POSTGRES, ...REDIS, 'FAN_OUT_QUEUE_URL', 'STATUS_QUEUE_URL'],
   FanOut: [...REDIS, ...POSTING],
   LiveSocket: [...POSTGRES, ...REDIS, ...POSTING],
   Api: [...POSTGRES, ...REDIS, 'API_URL', 'FIREBASE_PROJECT_ID', 'REALTIME_URL'],
@@ -61,12 +62,26 @@ describe('functions', () => {
       expect(functions[name]?.properties.Timeout, name).toBeLessThan(30)
   })
 
-  it('migrate at each deployment, and make partitions every six hours', () => {
+  it('migrate at each deployment, make partitions every six hours, and sweep presence each minute', () => {
     expect(resources(templates, 'Custom::Trigger').map(({ properties }) => properties)).toEqual([
       expect.objectContaining({ InvocationType: 'RequestResponse', ExecuteOnHandlerChange: true }),
     ])
     expect(resources(templates, 'AWS::Events::Rule').map(({ properties }) => properties['ScheduleExpression'])).toEqual(
-      ['rate(6 hours)'],
+      ['rate(6 hours)', 'rate(1 minute)'],
+    )
+  })
+
+  it('write the metric that the alarm on the pipeline reads, under the name that the sweep has in its environment', () => {
+    const alarms = resources<{ MetricName: string; Namespace: string; Dimensions: unknown }>(
+      templates,
+      'AWS::CloudWatch::Alarm',
+    )
+    const { Variables } = functions['PresenceSweep']!.properties.Environment!
+    expect(alarms.find(({ properties }) => properties.MetricName === 'StatusPipelineBehind')?.properties).toMatchObject(
+      {
+        Namespace: Variables['POWERTOOLS_METRICS_NAMESPACE'],
+        Dimensions: [{ Name: 'service', Value: Variables['POWERTOOLS_SERVICE_NAME'] }],
+      },
     )
   })
 })

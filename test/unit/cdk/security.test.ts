@@ -69,6 +69,7 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
       JSON.stringify(statements.filter(({ id }) => id.startsWith(`${name}Role`))).match(/\/iot_[a-z]+/g)
     expect(connects('Ingest')).toEqual(['/iot_ingest'])
     expect(connects('Status')).toEqual(['/iot_ingest'])
+    expect(connects('PresenceSweep')).toEqual(['/iot_ingest'])
     expect(connects('LiveSocket')).toEqual(['/iot_api'])
     expect(connects('Api')).toEqual(['/iot_api'])
     expect(connects('Admin')).toEqual(['/iot_admin'])
@@ -99,9 +100,24 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
       'LiveSocket',
       'Migrate',
       'Partitions',
+      'PresenceSweep',
       'Status',
     ])
-    expect(reaching('Redis').toSorted()).toEqual(['Api', 'FanOut', 'Ingest', 'LiveSocket', 'Status'])
+    expect(reaching('Redis').toSorted()).toEqual(['Api', 'FanOut', 'Ingest', 'LiveSocket', 'PresenceSweep', 'Status'])
+  })
+
+  it('lets the sweep look at what waits for Status, and take nothing', () => {
+    const onQueues = statements
+      .filter(({ id }) => id.startsWith('PresenceSweepRole'))
+      .filter(({ statement }) => actionsOf(statement).some((action) => action.startsWith('sqs:')))
+      .map(({ statement }) => [
+        actionsOf(statement),
+        JSON.stringify(statement.Resource).match(/"(\w+)[0-9A-F]{8}"/)?.[1],
+      ])
+    expect(onQueues.toSorted()).toEqual([
+      [['sqs:ReceiveMessage'], 'StatusQueue'],
+      [['sqs:SendMessage'], 'FanOutQueue'],
+    ])
   })
 
   it('encrypts Postgres, and keeps it out of the reach of accidents in production', () => {

@@ -15,6 +15,7 @@ const never: Presence = {
   lastSeenAt: null,
   clockSkewMs: null,
   status: null,
+  heartbeats: [],
 }
 
 const online = (sessionId: string): StatusV1 => ({

@@ -23,6 +23,7 @@ const gateway: LiveGateway = {
   reason: null,
   lastSeenAt: null,
   clockSkewMs: null,
+  drainEtaSec: null,
   version: null,
   uptimeSec: null,
   health: null,

@@ -28,6 +28,7 @@ export function gateway(
     reason: null,
     lastSeenAt,
     clockSkewMs: 0,
+    drainEtaSec: null,
     version: '1.0.0',
     uptimeSec: 1,
     health: null,

@@ -13,7 +13,7 @@ export interface Remark {
 /** A gateway's clock that is wrong by less than this is nobody's concern. */
 const CLOCK_TOLERATED_MS = 5_000
 
-/** Why it is not connected, as it or the broker said; or what its onboarding waits for. */
+/** Why it is not connected, as it, the broker or the sweep said; or what its onboarding waits for. */
 export function describeReason(
   gateway: LiveGateway & Partial<Pick<Gateway, 'lifecycle'>>,
   t: Translate,
@@ -22,7 +22,7 @@ export function describeReason(
   if (gateway.lifecycle !== undefined && gateway.lifecycle !== 'active') {
     return t(`gateways.lifecycle.${gateway.lifecycle}`)
   }
-  if (gateway.connection !== 'offline' || gateway.reason === null) return undefined
+  if (gateway.reason === null) return undefined
   const key = `gateways.reasons.${gateway.reason}`
   return known(key) ? t(key) : gateway.reason
 }
@@ -34,6 +34,12 @@ export function describeBuffer(gateway: LiveGateway, t: Translate, number: (valu
   if (mode === 'live') return { text: t('gateways.buffers.live'), abnormal: false }
   if (mode === 'draining' || mode === 'storing') return { text: t(`gateways.buffers.${mode}`, { n }), abnormal: true }
   return { text: t('gateways.buffers.other', { mode, n }), abnormal: false }
+}
+
+/** When its buffer is empty, while it is catching up. A buffer that only carries what is under way has no end to tell. */
+export function describeDrain(gateway: LiveGateway, t: Translate, span: (ms: number) => string): string | undefined {
+  if (gateway.drainEtaSec === null || gateway.health?.buffer.mode !== 'draining') return undefined
+  return t('gateways.emptyIn', { span: span(gateway.drainEtaSec * 1000) })
 }
 
 export function describeLink(word: string | undefined, t: Translate): Remark {
