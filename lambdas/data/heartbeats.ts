@@ -1,7 +1,7 @@
 /** What a gateway's newest heartbeats tell together: how wrong its clock is, when its buffer is empty, whether it restarted. */
 
 /** How often a gateway tells of itself. */
-const HEARTBEAT_MS = 10_000
+export const HEARTBEAT_MS = 10_000
 
 /** Three heartbeats in a row are missing when the last one is older than this. */
 export const SILENT_AFTER_MS = 3 * HEARTBEAT_MS

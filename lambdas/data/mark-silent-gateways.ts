@@ -8,15 +8,31 @@ export type Verdict =
   | { connection: 'stale'; reason: 'heartbeats_missed' }
   | { connection: 'unknown'; reason: 'pipeline_behind' }
 
-/** How many gateways, of all tenants, miss three heartbeats, and when the newest status of any of them came. */
-export async function countSilentGateways(
-  db: Kysely<Database>,
-  now: number,
-): Promise<{ silent: number; newestStatusAt: number | null }> {
-  const { rows } = await sql<{ silent: number; newestStatusAt: number | null }>`
-    select count(*) filter (where ${isSilent(now)}) as silent, max(g.status_at) as "newestStatusAt"
-    from gateways g join tenants t on t.id = g.tenant_id where t.disabled_at is null`.execute(db)
-  return rows[0]!
+/** How many gateways, of all tenants, miss three heartbeats. */
+export async function countSilentGateways(db: Kysely<Database>, now: number): Promise<number> {
+  const { rows } = await sql<{ silent: number }>`
+    select count(*) as silent from gateways g join tenants t on t.id = g.tenant_id
+    where ${isSilent(now)} and t.disabled_at is null`.execute(db)
+  return rows[0]!.silent
+}
+
+/**
+ * The longest time, in ms, of the last three intervals in which no gateway of any tenant was heard, by the heartbeats that
+ * are stored. All of it when nobody is heard; much of it when the pipeline has just begun to move again, so that some
+ * gateways have been heard since and others will be in a moment.
+ */
+export async function longestSilenceOfAllMs(db: Kysely<Database>, now: number): Promise<number> {
+  const from = now - SILENT_AFTER_MS
+  const { rows } = await sql<{ silenceMs: number }>`
+    select max(h.at - h.previous) as "silenceMs" from (
+      select b.at, lag(b.at, 1, ${from}::int8) over (order by b.at) as previous from (
+        select (one ->> 'receivedAt')::int8 as at
+        from gateways g join tenants t on t.id = g.tenant_id, jsonb_array_elements(g.heartbeats) one
+        where g.status_at > ${from} and t.disabled_at is null
+        union all select ${now}::int8
+      ) b where b.at > ${from}
+    ) h`.execute(db)
+  return rows[0]!.silenceMs
 }
 
 /** A gateway that has just been marked, with the names that its topics have. */

@@ -4,10 +4,11 @@ import type { StatusEvent } from '../../schemas/queues.ts'
 import { announceGateways } from '../data/announce-gateways.ts'
 import type { Database } from '../data/database.ts'
 import { forgetOldConnections } from '../data/gateway-connections.ts'
-import { SILENT_AFTER_MS } from '../data/heartbeats.ts'
+import { HEARTBEAT_MS } from '../data/heartbeats.ts'
 import {
   countOfflineGateways,
   countSilentGateways,
+  longestSilenceOfAllMs,
   type MarkedGateway,
   markSilentGateways,
   type Verdict,
@@ -28,8 +29,11 @@ const { db } = openPostgres<Database>(environment)
 const redis = openRedis(environment)
 const sqs = new SQSClient()
 
-/** A heartbeat may be one interval under way; when others wait for longer, so may those that seem to be missing. */
-const LONGEST_WAIT_MS = 10_000
+/** While gateways are in order one of them is heard in each interval; half of one more is what a lone one may be late. */
+const LONGEST_SILENCE_OF_ALL_MS = 1.5 * HEARTBEAT_MS
+
+/** A message that waits for longer than an interval may be the heartbeat that seems to be missing. */
+const LONGEST_WAIT_MS = HEARTBEAT_MS
 
 const STALE: Verdict = { connection: 'stale', reason: 'heartbeats_missed' }
 const UNKNOWN: Verdict = { connection: 'unknown', reason: 'pipeline_behind' }
@@ -40,8 +44,8 @@ const UNKNOWN: Verdict = { connection: 'unknown', reason: 'pipeline_behind' }
  */
 export const handler = frame(async (_event: unknown, { awsRequestId: traceId }) => {
   const now = Date.now()
-  const { silent, newestStatusAt } = await countSilentGateways(db, now)
-  const isBehind = silent > 0 && (await isPipelineBehind(now, newestStatusAt!))
+  const silent = await countSilentGateways(db, now)
+  const isBehind = silent > 0 && (await isPipelineBehind(now))
   const marked = silent > 0 ? await markSilentGateways(db, now, isBehind ? UNKNOWN : STALE) : []
   const news = marked.map((gateway) => {
     const { tenant, plant } = gateway
@@ -59,9 +63,9 @@ export const handler = frame(async (_event: unknown, { awsRequestId: traceId }) 
   return { marked: marked.length, isBehind }
 })
 
-/** No gateway at all is heard, or messages wait. The queue is looked at only while it is consumed: see longestWaitMs. */
-async function isPipelineBehind(now: number, newestStatusAt: number): Promise<boolean> {
-  if (newestStatusAt < now - SILENT_AFTER_MS) return true
+/** No gateway at all was heard for a while, or messages wait. The queue is looked at only while it is consumed: see longestWaitMs. */
+async function isPipelineBehind(now: number): Promise<boolean> {
+  if ((await longestSilenceOfAllMs(db, now)) > LONGEST_SILENCE_OF_ALL_MS) return true
   return (await longestWaitMs(sqs, environment.STATUS_QUEUE_URL)) > LONGEST_WAIT_MS
 }
 

@@ -88,9 +88,10 @@ const offline = (plant: TestPlant, receivedAt: number, sessionId = 's1', reason 
 
 const hear = (...bodies: string[]) => consumer.handle(sqsEvent(bodies))
 
-/** So that it is not "no heartbeat from anyone". */
+/** Of a gateway in order, so that it is not "no heartbeat from anyone". */
 async function hearAnother(at: number): Promise<void> {
-  await hear(online(await newPlant(), at))
+  const plant = await newPlant()
+  await hear(...[30_000, 20_000, 10_000, 0].map((agoMs) => online(plant, at - agoMs)))
 }
 
 async function connectionOf(plant: TestPlant): Promise<[string, string | null]> {
@@ -239,6 +240,16 @@ describe('while our own pipeline is behind, nobody is called stale', () => {
     expect(waiting.map((message) => message.Body)).toEqual([body])
     await hear(body)
     expect(await connectionOf(plant)).toEqual(['online', null])
+  })
+
+  test('it moves again since a moment, and not everybody has been heard since: unknown', async () => {
+    const [first, next] = [await newPlant(), await newPlant()]
+    await hear(online(first, now - 40_000), online(next, now - 40_000))
+    await hear(online(first, now - 3_000))
+    expect(await sweep()).toEqual({ marked: 1, isBehind: true })
+    expect(await connectionOf(next)).toEqual(['unknown', 'pipeline_behind'])
+    await hear(online(next, now))
+    expect(await connectionOf(next)).toEqual(['online', null])
   })
 
   test('a message that came just now says nothing of the kind', async () => {
