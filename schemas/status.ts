@@ -59,6 +59,11 @@ export const OnlineStatusV1 = v.object({
     buffer: v.object({ mode: Word, queuedMessages: Count }),
   }),
   ledger: v.optional(v.record(Slug, MachineLedger)),
+  /**
+   * The gateway's outbox was damaged, and another was begun at `at`: what the old one still held is in `file` on the
+   * gateway, and was not sent. Said until somebody has removed the file.
+   */
+  outboxSetAside: v.optional(v.object({ at: EpochMs, file: v.pipe(v.string(), v.maxLength(255)) })),
 })
 export type OnlineStatusV1 = v.InferOutput<typeof OnlineStatusV1>
 

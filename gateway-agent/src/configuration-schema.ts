@@ -105,7 +105,13 @@ export const ConfigurationFile = section({
     }),
     {},
   ),
-  buffer: v.optional(section({ maxMegabytes: v.optional(whole(1, 1_048_576), 1024) }), {}),
+  buffer: v.optional(
+    section({
+      maxMegabytes: v.optional(whole(1, 1_048_576), 1024),
+      minFreeMegabytes: v.optional(whole(0, 1_048_576), 256),
+    }),
+    {},
+  ),
   devices: v.pipe(v.array(DeviceSection, 'must be a list'), v.minLength(1, 'must name at least one device')),
   machines: v.pipe(v.array(MachineSection, 'must be a list'), v.minLength(1, 'must name at least one machine')),
 })

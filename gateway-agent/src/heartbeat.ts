@@ -10,6 +10,7 @@ export interface Vitals {
   plcLink: 'up' | 'down'
   buffer: { mode: 'live' | 'draining' | 'storing'; queuedMessages: number }
   ledger: Record<string, MachineLedger>
+  outboxSetAside: OnlineStatusV1['outboxSetAside']
 }
 
 /** The status that ends a session: the broker's will, or the agent's own farewell. */
@@ -66,7 +67,7 @@ export class Heartbeat {
   }
 
   #status(sessionId: string): OnlineStatusV1 {
-    const { plcLink, buffer, ledger } = this.#vitals()
+    const { plcLink, buffer, ledger, outboxSetAside } = this.#vitals()
     return {
       schemaVersion: 1,
       timestamp: Date.now(),
@@ -76,6 +77,7 @@ export class Heartbeat {
       // A status that arrives has proved the first two.
       health: { internet: 'up', mqtt: 'up', plcLink, buffer },
       ledger,
+      ...(outboxSetAside && { outboxSetAside }),
     }
   }
 }

@@ -1,7 +1,16 @@
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { MachineLedger } from '../../schemas/status.ts'
 import type { Quality, Scalar, TelemetryV1, Units } from '../../schemas/telemetry.ts'
-import { Failure, messageOf } from './failure.ts'
+import { DiskRoom } from './disk-room.ts'
+import { messageOf } from './failure.ts'
+import {
+  isCorrupt,
+  isDiskFull,
+  newestSetAside,
+  openOutboxFile,
+  replaceOutboxFile,
+  type SetAside,
+} from './outbox-file.ts'
 import { MOST_LISTED_MESSAGES, pendingRanges } from './pending-ranges.ts'
 
 /** A reading of one machine before it has its seq. */
@@ -22,39 +31,58 @@ export interface StoredMessage {
   payload: string
 }
 
+const MEGABYTE = 1024 * 1024
 /** A heartbeat must stay below the 128 KB of IoT Core; older ranges have been declared in earlier heartbeats. */
 const MOST_DECLARED_RANGES = 1000
-const FORMAT = 1
+/** An outbox below this may grow however little the disk has left: these are the messages on their way. */
+const ALWAYS_ALLOWED_BYTES = MEGABYTE
+/** When the disk is low, what is added goes where something was: at least this much of the file is kept empty. */
+const SPARE_PAGES = 64
+/** Messages dropped at a time: few enough not to hold up the others, enough to empty whole pages. */
+const MOST_DROPPED_AT_ONCE = 1000
 
-const TABLES = `
-  create table message (id integer primary key autoincrement, machine text not null, seq integer not null, payload text not null) strict;
-  create table machine (slug text primary key, first integer not null, next integer not null) strict, without rowid;
-  create table dropped (machine text not null, first integer not null, last integer not null, primary key (machine, first)) strict, without rowid;
-  pragma user_version = ${FORMAT};
-`
+export interface OutboxLimits {
+  maxMegabytes: number
+  /** Left to the rest of the computer; the outbox does not grow into it. */
+  minFreeMegabytes?: number
+}
 
 /**
  * The gateway's memory of what the broker has not yet acknowledged. What `add` has returned for is on the disk
- * (write-ahead log, synchronous=FULL): neither kill -9 nor a power cut loses it. The file is locked while it is open, so
- * that a second agent on the same folder cannot hand out the same seqs.
+ * (write-ahead log, synchronous=FULL): neither kill -9 nor a power cut loses it. Bounded by its own limit and by the
+ * disk's room: the oldest go, and are declared. A damaged file is set aside and replaced, at the start as well as later.
  */
 export class Outbox {
-  readonly #database: DatabaseSync
-  readonly #maxBytes: number
-  readonly #pageBytes: number
-  readonly #statements: Record<keyof typeof SQL, StatementSync>
+  readonly #file: string
+  readonly #disk: DiskRoom
+  readonly #onSetAside: (aside: SetAside, reason: string) => void
+  #database!: DatabaseSync
+  #statements!: Record<keyof typeof SQL, StatementSync>
+  #pageBytes = 0
+  #maxBytes: number
   #listener: () => void = () => undefined
-  #count: number
-  #lastId: number
+  #count = 0
+  #lastId = 0
+  #droppedCount = 0
+  #addedBytes = 0
+  #setAside: SetAside | undefined
 
-  constructor(file: string, limits: { maxMegabytes: number }) {
-    this.#database = openDatabase(file)
-    this.#maxBytes = limits.maxMegabytes * 1024 * 1024
-    this.#statements = mapValues(SQL, (sql) => this.#database.prepare(sql))
-    this.#pageBytes = (this.#database.prepare('pragma page_size').get() as { page_size: number }).page_size
-    const { count, lastId } = this.#statements.extent.get() as { count: number; lastId: number }
-    this.#count = count
-    this.#lastId = lastId
+  constructor(
+    file: string,
+    { maxMegabytes, minFreeMegabytes = 0 }: OutboxLimits,
+    onSetAside: (aside: SetAside, reason: string) => void = () => undefined,
+  ) {
+    this.#file = file
+    this.#disk = new DiskRoom(file, minFreeMegabytes * MEGABYTE)
+    this.#maxBytes = maxMegabytes * MEGABYTE
+    this.#onSetAside = onSetAside
+    this.#setAside = newestSetAside(file)
+    try {
+      this.#use(openOutboxFile(file))
+    } catch (error) {
+      if (!isCorrupt(error)) throw error
+      this.#replaceFile(error)
+    }
   }
 
   /** Messages that wait, those in flight included. */
@@ -67,6 +95,26 @@ export class Outbox {
     return this.#lastId
   }
 
+  /** The newest damaged outbox, as long as its file is there. */
+  get setAside(): SetAside | undefined {
+    return this.#setAside
+  }
+
+  /** Bytes in use and allowed, what was put in since the start, and what was dropped ever. */
+  get extent() {
+    return {
+      usedBytes: this.#usedBytes(),
+      maxBytes: this.#maxBytes,
+      freeDiskBytes: this.#disk.freeBytes,
+      addedBytes: this.#addedBytes,
+      droppedCount: this.#droppedCount,
+    }
+  }
+
+  set maxMegabytes(megabytes: number) {
+    this.#maxBytes = megabytes * MEGABYTE
+  }
+
   /** Called after each `add`, in its call: what it does must not throw. */
   onAdded(listener: () => void): void {
     this.#listener = listener
@@ -77,7 +125,101 @@ export class Outbox {
    * disk with its seq, or no seq was used. Makes room first when the outbox is full.
    */
   add(readings: readonly Reading[]): void {
+    this.#guarded(() => {
+      try {
+        this.#store(readings)
+      } catch (error) {
+        if (!isDiskFull(error) || !this.#disk.release()) throw error
+        this.#database.exec('pragma wal_checkpoint(truncate)')
+        this.#store(readings)
+      }
+    })
+    this.#listener()
+  }
+
+  /** Messages with `after` < id <= `until`, oldest first; they stay where they are. */
+  peek({ after, until, limit }: { after: number; until: number; limit: number }): StoredMessage[] {
+    return this.#guarded(() => this.#statements.peek.all(after, until, limit) as unknown as StoredMessage[])
+  }
+
+  /** Forgets what the broker has acknowledged. Ids that are gone already are no fault. */
+  remove(ids: readonly number[]): void {
+    this.#guarded(() => {
+      this.#transaction(() => {
+        let removed = 0
+        for (const id of ids) removed += Number(this.#statements.remove.run(id).changes)
+        this.#addToCount(-removed)
+      })
+    })
+  }
+
+  /** Drops and declares all that waits, because somebody wants it so; returns how many. */
+  dropAll(): number {
+    const { count } = this
+    this.#guarded(() => {
+      this.#transaction(() => {
+        while (this.#count > 0) this.#dropOldest()
+      })
+    })
+    return count
+  }
+
+  /** Per machine: every seq ever allocated, what was dropped because the outbox was full, and what still waits here. */
+  ledger(): Record<string, MachineLedger> {
+    return this.#guarded(() => {
+      const machines = this.#statements.machines.all() as { slug: string; first: number; last: number }[]
+      const ledger: Record<string, MachineLedger> = {}
+      const oldest = this.#statements.oldest.all(MOST_LISTED_MESSAGES) as unknown as { machine: string; seq: number }[]
+      const pending = pendingRanges(machines, oldest, this.#count)
+      for (const { slug, first, last } of machines) {
+        ledger[slug] = { first, last, dropped: [], pending: pending.get(slug)! }
+      }
+      for (const { machine, first, last } of this.#statements.dropped.all(
+        MOST_DECLARED_RANGES,
+      ) as unknown as DroppedRange[]) {
+        ledger[machine]!.dropped.unshift([first, last])
+      }
+      return ledger
+    })
+  }
+
+  close(): void {
+    this.#database.close()
+  }
+
+  #use(database: DatabaseSync): void {
+    this.#database = database
+    this.#statements = mapValues(SQL, (sql) => database.prepare(sql))
+    this.#pageBytes = (database.prepare('pragma page_size').get() as { page_size: number }).page_size
+    const extent = this.#statements.extent.get() as { count: number; lastId: number; dropped: number }
+    this.#count = extent.count
+    this.#lastId = extent.lastId
+    this.#droppedCount = extent.dropped
+  }
+
+  /** Does `work`, and does it again with a new file when it finds the present one damaged. */
+  #guarded<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      if (!isCorrupt(error)) throw error
+      this.#replaceFile(error)
+      return work()
+    }
+  }
+
+  #replaceFile(error: unknown): void {
+    const { database, aside } = replaceOutboxFile(this.#file, this.#database as DatabaseSync | undefined)
+    // Ids go on where they were: the publisher still waits for PUBACKs of the old ones.
+    database.prepare(`insert into sqlite_sequence (name, seq) values ('message', ?)`).run(this.#lastId)
+    this.#use(database)
+    this.#setAside = aside
+    this.#onSetAside(aside, messageOf(error))
+  }
+
+  #store(readings: readonly Reading[]): void {
     let lastId = this.#lastId
+    let bytes = 0
     this.#transaction(() => {
       this.#makeRoom()
       for (const { machine, timestamp, values, quality, units } of readings) {
@@ -87,79 +229,61 @@ export class Outbox {
           ...(quality && { quality }),
           ...(units && { units }),
         }
-        lastId = Number(this.#statements.insert.run(machine, seq, JSON.stringify(message)).lastInsertRowid)
+        const payload = JSON.stringify(message)
+        lastId = Number(this.#statements.insert.run(machine, seq, payload).lastInsertRowid)
+        bytes += payload.length + machine.length
       }
+      this.#addToCount(readings.length)
     })
-    this.#count += readings.length
     this.#lastId = lastId
-    this.#listener()
-  }
-
-  /** Messages with `after` < id <= `until`, oldest first; they stay where they are. */
-  peek({ after, until, limit }: { after: number; until: number; limit: number }): StoredMessage[] {
-    return this.#statements.peek.all(after, until, limit) as unknown as StoredMessage[]
-  }
-
-  /** Forgets what the broker has acknowledged. Ids that are gone already are no fault. */
-  remove(ids: readonly number[]): void {
-    let removed = 0
-    this.#transaction(() => {
-      for (const id of ids) removed += Number(this.#statements.remove.run(id).changes)
-    })
-    this.#count -= removed
-  }
-
-  /** Per machine: every seq ever allocated, what was dropped because the outbox was full, and what still waits here. */
-  ledger(): Record<string, MachineLedger> {
-    const machines = this.#statements.machines.all() as { slug: string; first: number; last: number }[]
-    const ledger: Record<string, MachineLedger> = {}
-    const oldest = this.#statements.oldest.all(MOST_LISTED_MESSAGES) as unknown as { machine: string; seq: number }[]
-    const pending = pendingRanges(machines, oldest, this.#count)
-    for (const { slug, first, last } of machines) {
-      ledger[slug] = { first, last, dropped: [], pending: pending.get(slug)! }
-    }
-    for (const { machine, first, last } of this.#statements.dropped.all(
-      MOST_DECLARED_RANGES,
-    ) as unknown as DroppedRange[]) {
-      ledger[machine]!.dropped.unshift([first, last])
-    }
-    return ledger
-  }
-
-  close(): void {
-    this.#database.close()
+    this.#addedBytes += bytes
   }
 
   /** Drops the oldest, a hundredth at a time, until there is room; what is dropped is declared in the same transaction. */
   #makeRoom(): void {
-    while (this.#usedBytes() > this.#maxBytes && this.#count > 0) {
-      const oldest = this.#statements.oldest.all(Math.ceil(this.#count / 100)) as unknown as {
-        id: number
-        machine: string
-        seq: number
-      }[]
-      for (const { id, machine, seq } of oldest) {
-        this.#statements.remove.run(id)
-        const { changes } = this.#statements.extendDropped.run({ machine, seq })
-        if (changes === 0) this.#statements.insertDropped.run({ machine, seq })
-      }
-      this.#count -= oldest.length
+    while (this.#count > 0 && this.#isFull()) this.#dropOldest()
+  }
+
+  #isFull(): boolean {
+    const isLow = this.#disk.isLow
+    const { pages, freePages } = this.#statements.pages.get() as { pages: number; freePages: number }
+    const usedBytes = (pages - freePages) * this.#pageBytes
+    if (usedBytes > this.#maxBytes) return true
+    return isLow && freePages < SPARE_PAGES && usedBytes > ALWAYS_ALLOWED_BYTES
+  }
+
+  #dropOldest(): void {
+    const limit = Math.min(MOST_DROPPED_AT_ONCE, Math.ceil(this.#count / 100))
+    const oldest = this.#statements.oldest.all(limit) as unknown as { id: number; machine: string; seq: number }[]
+    for (const { id, machine, seq } of oldest) {
+      this.#statements.remove.run(id)
+      const { changes } = this.#statements.extendDropped.run({ machine, seq })
+      if (changes === 0) this.#statements.insertDropped.run({ machine, seq })
     }
+    // A damaged file may hold fewer than it says.
+    this.#addToCount(oldest.length > 0 ? -oldest.length : -this.#count)
+    this.#droppedCount += oldest.length
+  }
+
+  #addToCount(change: number): void {
+    this.#statements.addToTally.run(change)
+    this.#count += change
   }
 
   #usedBytes(): number {
-    const { pages } = this.#statements.usedPages.get() as { pages: number }
-    return pages * this.#pageBytes
+    const { pages, freePages } = this.#statements.pages.get() as { pages: number; freePages: number }
+    return (pages - freePages) * this.#pageBytes
   }
 
   #transaction(work: () => void): void {
-    const count = this.#count
+    const before = { count: this.#count, dropped: this.#droppedCount }
     this.#database.exec('begin immediate')
     try {
       work()
       this.#database.exec('commit')
     } catch (error) {
-      this.#count = count
+      this.#count = before.count
+      this.#droppedCount = before.dropped
       // A full disk makes SQLite roll back by itself.
       if (this.#database.isTransaction) this.#database.exec('rollback')
       throw error
@@ -183,31 +307,15 @@ const SQL = {
   extendDropped: 'update dropped set last = :seq where machine = :machine and last = :seq - 1',
   insertDropped: 'insert into dropped (machine, first, last) values (:machine, :seq, :seq)',
   dropped: 'select machine, first, last from dropped order by first desc limit ?',
-  machines: 'select slug, first, next - 1 as last from machine',
+  // A machine of a file that was replaced has no seq of this file yet.
+  machines: 'select slug, first, next - 1 as last from machine where next > first',
+  addToTally: 'update tally set count = count + ?',
   // sqlite_sequence remembers the newest id after its row is gone.
-  extent: `select (select count(*) from message) as count,
-    coalesce((select seq from sqlite_sequence where name = 'message'), 0) as lastId`,
-  usedPages: 'select page_count - freelist_count as pages from pragma_page_count, pragma_freelist_count',
+  extent: `select (select count from tally) as count,
+    coalesce((select seq from sqlite_sequence where name = 'message'), 0) as lastId,
+    (select coalesce(sum(last - first + 1), 0) from dropped) as dropped`,
+  pages: 'select page_count as pages, freelist_count as freePages from pragma_page_count, pragma_freelist_count',
 } as const
-
-function openDatabase(file: string): DatabaseSync {
-  let database: DatabaseSync | undefined
-  try {
-    database = new DatabaseSync(file)
-    database.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full')
-    const { user_version: format } = database.prepare('pragma user_version').get() as { user_version: number }
-    if (format === 0) database.exec(`begin exclusive; ${TABLES} commit`)
-    else if (format !== FORMAT) throw new Error(`its format is ${format}, this agent writes ${FORMAT}`)
-    return database
-  } catch (error) {
-    database?.close()
-    const message = messageOf(error)
-    if (/locked|busy/i.test(message)) {
-      throw new Failure(`${file}: another gateway-agent is running with this dataDir; stop it first`, 1)
-    }
-    throw new Failure(`${file}: cannot open the outbox: ${message}`, 1)
-  }
-}
 
 function mapValues<K extends string, T, U>(record: Record<K, T>, change: (value: T) => U): Record<K, U> {
   return Object.fromEntries(Object.entries<T>(record).map(([key, value]) => [key, change(value)])) as Record<K, U>

@@ -89,7 +89,12 @@ function openOutbox(agent: Agent): Stop {
   } catch (error) {
     throw new Failure(`${dataDir}: cannot create dataDir: ${messageOf(error)}`, 1)
   }
-  agent.outbox = new Outbox(join(dataDir, 'outbox.sqlite'), buffer)
+  agent.outbox = new Outbox(join(dataDir, 'outbox.sqlite'), buffer, ({ file }, reason) =>
+    agent.log.error(
+      `outbox: damaged (${reason}); set aside as ${join(dataDir, file)}, and a new one begun. What it still held was not ` +
+        'sent; check the disk, then remove that file',
+    ),
+  )
   agent.log.info(`outbox: ${agent.outbox.count} messages wait`)
   return () => agent.outbox.close()
 }
@@ -128,6 +133,7 @@ function startHeartbeat(agent: Agent): Stop {
       plcLink: devices.every(({ isUp }) => isUp) ? 'up' : 'down',
       buffer: { mode: agent.publisher.mode, queuedMessages: outbox.count },
       ledger: outbox.ledger(),
+      outboxSetAside: outbox.setAside,
     }),
   })
   return () => agent.heartbeat.stop()

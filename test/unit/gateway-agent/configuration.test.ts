@@ -62,7 +62,7 @@ describe('a good configuration', () => {
     const { dataDir, mqtt, buffer, devices, machines } = read(GOOD)
     expect(dataDir).toBe(join(folder, 'data'))
     expect(mqtt).toEqual({ port: 'auto', publishesPerSecond: 80 })
-    expect(buffer).toEqual({ maxMegabytes: 1024 })
+    expect(buffer).toEqual({ maxMegabytes: 1024, minFreeMegabytes: 256 })
     expect(devices[0]).toEqual({
       name: 'plc-1',
       driver: 'modbus-tcp',

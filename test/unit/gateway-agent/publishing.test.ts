@@ -131,6 +131,7 @@ describe('with a real broker', { timeout: 30_000 }, () => {
         plcLink: 'down',
         buffer: { mode: 'live', queuedMessages: outbox.count },
         ledger: outbox.ledger(),
+        outboxSetAside: { at: 1736359200000, file: 'outbox.corrupt-1736359200000.sqlite' },
       }),
     })
     stops.push(() => heartbeat.stop())
@@ -150,6 +151,7 @@ describe('with a real broker', { timeout: 30_000 }, () => {
       gateway: { thingName: 'granix-ba-gateway-1', version: '0.1.0' },
       health: { internet: 'up', mqtt: 'up', plcLink: 'down', buffer: { mode: 'live', queuedMessages: 1 } },
       ledger: { 'pump-1': { first: seq, last: seq, dropped: [], pending: [[seq, seq]] } },
+      outboxSetAside: { at: 1736359200000, file: 'outbox.corrupt-1736359200000.sqlite' },
     })
     await heartbeat.stop()
     await connection.stop()
