@@ -5,6 +5,7 @@ import { choiceOf } from './did-you-mean.ts'
 import { SourceError, type TagSource } from './drivers/driver.ts'
 import { kindOfSource } from './drivers/kind-of-source.ts'
 import { readReplay } from './drivers/replay-file.ts'
+import { readSecret, type Secret } from './secret.ts'
 
 export type Path = readonly (string | number)[]
 export interface Problem {
@@ -38,6 +39,7 @@ export function contradictionsIn(
       message: `"${slug}" is another machine already; list all its tags there`,
     })),
     ...serialLinesOf(devices),
+    ...secretOf(file.proxy?.password, ['proxy', 'password'], folder),
     ...devices.flatMap(([index, device]) => replayFileOf(device, ['devices', index, 'file'], folder)),
     ...machines.flatMap(([index, machine]) => contradictionsOf(machine, ['machines', index], devices, folder, isSound)),
   ].filter(({ path }) => isSound(path))
@@ -110,6 +112,15 @@ function replayFileOf(device: Device, path: Path, folder: string): Problem[] {
   if (device.driver !== 'simulator' || typeof device.file !== 'string') return []
   try {
     readReplay(resolve(folder, device.file))
+    return []
+  } catch (error) {
+    return [{ path, message: messageOf(error) }]
+  }
+}
+
+function secretOf(secret: Secret | undefined, path: Path, folder: string): Problem[] {
+  try {
+    if (secret instanceof Object) readSecret(secret, folder)
     return []
   } catch (error) {
     return [{ path, message: messageOf(error) }]

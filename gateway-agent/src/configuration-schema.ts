@@ -36,6 +36,12 @@ const oneOf = <const T extends readonly string[]>(options: T) =>
 const Port = whole(1, 65_535)
 const Interval = whole(INTERVAL_MS.shortest, INTERVAL_MS.longest)
 
+/** For what nobody but the agent may know. */
+export const SecretSection = v.union(
+  [section({ env: text }), section({ file: text })],
+  'must be { env: NAME } or { file: PATH }: a secret does not belong in this file',
+)
+
 const TagSection = section({
   address: text,
   type: v.optional(text),
@@ -105,6 +111,7 @@ export const ConfigurationFile = section({
     }),
     {},
   ),
+  proxy: v.optional(section({ host: text, port: Port, user: v.optional(text), password: v.optional(SecretSection) })),
   buffer: v.optional(
     section({
       maxMegabytes: v.optional(whole(1, 1_048_576), 1024),

@@ -6,6 +6,8 @@ import { contradictionsIn, type Path, type Problem } from './configuration-contr
 import { ConfigurationFile } from './configuration-schema.ts'
 import type { TagSource } from './drivers/driver.ts'
 import { Failure, messageOf } from './failure.ts'
+import type { Proxy } from './proxy-tunnel.ts'
+import { readSecret } from './secret.ts'
 
 export type DeviceConfiguration = ConfigurationFile['devices'][number]
 
@@ -29,6 +31,7 @@ export interface Configuration {
   /** Absolute; in the file it is relative to the file's folder. */
   dataDir: string
   mqtt: ConfigurationFile['mqtt']
+  proxy: Proxy | undefined
   buffer: ConfigurationFile['buffer']
   devices: DeviceConfiguration[]
   machines: Machine[]
@@ -64,10 +67,12 @@ export function readConfiguration(file: string): Configuration {
         .sort((a, b) => a.line - b.line),
     )
   }
+  const { proxy } = parsed.output
   return {
     ...parsed.output,
     file,
     dataDir: resolve(folder, parsed.output.dataDir),
+    proxy: proxy && { ...proxy, password: proxy.password && readSecret(proxy.password, folder) },
     devices: parsed.output.devices.map((device) =>
       device.driver === 'simulator' && device.file ? { ...device, file: resolve(folder, device.file) } : device,
     ),

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { isIP } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { MqttClient } from 'mqtt'
@@ -8,6 +8,7 @@ import type { Identity } from './identity.ts'
 import type { Log } from './log.ts'
 import { addressesOf, type MqttAddress } from './mqtt-endpoint.ts'
 import { explain } from './mqtt-faults.ts'
+import { openTunnel, type Proxy } from './proxy-tunnel.ts'
 
 /** IoT Core takes one CONNECT per second and clientId. */
 const RECONNECT = { firstMs: 1000, longestMs: 60_000 }
@@ -41,6 +42,7 @@ export interface Session {
 export interface MqttConnectionOptions {
   identity: Pick<Identity, 'thingName' | 'endpoint' | 'certificatePem' | 'privateKey' | 'caPem'>
   port: number | 'auto'
+  proxy?: Proxy | undefined
   will: (sessionId: string) => Publish
   log: Log
 }
@@ -93,7 +95,7 @@ export class MqttConnection {
       const waitMs = this.#backoff.nextMs()
       this.#options.log.warnOften(
         'mqtt',
-        `mqtt: ${explain(error, address)}; next attempt in ${(waitMs / 1000).toFixed(1)} s`,
+        `mqtt: ${explain(error, address, wasConnected)}; next attempt in ${(waitMs / 1000).toFixed(1)} s`,
       )
       const slept = await sleep(waitMs, true, { signal }).catch(() => false)
       if (!slept) return
@@ -101,7 +103,7 @@ export class MqttConnection {
   }
 
   /** From the attempt to the end of the session, or to its failure. */
-  #runSession(address: MqttAddress): Promise<{ wasConnected: boolean; error: unknown }> {
+  async #runSession(address: MqttAddress): Promise<{ wasConnected: boolean; error: unknown }> {
     const { promise, resolve } = Promise.withResolvers<{ wasConnected: boolean; error: unknown }>()
     const id = randomUUID()
     let wasConnected = false
@@ -111,10 +113,16 @@ export class MqttConnection {
     }
     let client: MqttClient
     try {
-      client = this.#open(address, id, onError)
+      const { proxy } = this.#options
+      const tunnel = proxy && (await openTunnel(proxy, address, CONNECT_TIMEOUT_MS))
+      if (this.#stopping.signal.aborted) {
+        tunnel?.destroy()
+        return { wasConnected, error }
+      }
+      client = this.#open(address, tunnel, id, onError)
     } catch (fault) {
-      // OpenSSL refuses a damaged CA file here.
-      return Promise.resolve({ wasConnected, error: fault })
+      // Of the proxy; or OpenSSL refuses a damaged CA file.
+      return { wasConnected, error: fault }
     }
     this.#client = client
     let stopWatching = () => {}
@@ -142,7 +150,12 @@ export class MqttConnection {
     return promise
   }
 
-  #open({ host, port, alpn }: MqttAddress, sessionId: string, onError: (error: Error) => void): MqttClient {
+  #open(
+    { host, port, alpn }: MqttAddress,
+    tunnel: Socket | undefined,
+    sessionId: string,
+    onError: (error: Error) => void,
+  ): MqttClient {
     const { identity, will } = this.#options
     const { topic, payload, retain } = will(sessionId)
     // Not mqtt.connect, which loads WebSockets and SOCKS proxies besides: 3 MB for nothing.
@@ -150,6 +163,7 @@ export class MqttConnection {
       connectTls({
         host,
         port,
+        ...(tunnel && { socket: tunnel }),
         // An address has no name to send (RFC 6066, section 3); the certificate must hold it all the same.
         ...(!isIP(host) && { servername: host }),
         ...(alpn && { ALPNProtocols: [alpn] }),

@@ -4,20 +4,30 @@ import type { MqttConnection, Session } from './mqtt-connection.ts'
 import type { Outbox, StoredMessage } from './outbox.ts'
 import { TokenBucket } from './token-bucket.ts'
 
-/** IoT Core allows 100 unacknowledged publishes per client. */
+/** IoT Core allows 100 unacknowledged publishes per client: messages in flight, and with those that were sent twice. */
 const WINDOW = 64
+const MOST_UNACKNOWLEDGED = 96
 const ACK_TIMEOUT_MS = 10_000
 /** Acknowledged messages are removed together: each transaction is a write to a flash disk. */
 const REMOVE_AFTER_MS = 200
+
+interface InFlight {
+  message: StoredMessage
+  /** Of the last publish, and of the one before where that has not been acknowledged: its PUBACK may be late. */
+  messageIds: number[]
+  sentAt: number
+}
 
 /**
  * Empties the outbox into the broker. A message is always in one of these states:
  *
  *   stored -> in flight -> acknowledged -> removed
- *     ^          |
- *     +----------+  no PUBACK in time, or the session ended
+ *     ^        |    ^
+ *     |        +----+  no PUBACK in time: published once more
+ *     +--- the session ended
  *
- * It is removed only after its PUBACK: a crash at any point repeats a message and loses none, and the cloud knows it by
+ * A late PUBACK of the first of two publishes counts as well: a line that is slower than the time-out still empties the
+ * outbox. A message is removed only after its PUBACK: a crash at any point repeats a message and loses none, and the cloud knows it by
  * its seq.
  *
  * Live first. When a session begins, everything in the outbox is backlog: ids up to `#boundary`. What is added later is
@@ -31,9 +41,10 @@ export class Publisher {
   readonly #log: Log
   readonly #publishesPerSecond: number
   readonly #ackTimeoutMs: number
-  readonly #inFlight = new Map<number, { message: StoredMessage; messageId: number; sentAt: number }>()
+  /** By id, the longest unanswered first. */
+  readonly #inFlight = new Map<number, InFlight>()
   readonly #acknowledged = new Set<number>()
-  #unanswered: StoredMessage[] = []
+  #unacknowledged = 0
   #live: StoredMessage[] = []
   #backlog: StoredMessage[] = []
   #boundary = 0
@@ -91,7 +102,7 @@ export class Publisher {
     this.#session = session
     this.#inFlight.clear()
     this.#allAcknowledged()
-    this.#unanswered = []
+    this.#unacknowledged = 0
     this.#live = []
     this.#backlog = []
     clearInterval(this.#ackTimer)
@@ -102,7 +113,7 @@ export class Publisher {
     this.#liveCursor = this.#boundary
     this.#backlogCursor = 0
     this.#hasBacklog = this.#outbox.count > this.#acknowledged.size
-    this.#ackTimer = setInterval(() => this.#takeBackUnanswered(), this.#ackTimeoutMs / 4)
+    this.#ackTimer = setInterval(() => this.#watchUnanswered(), this.#ackTimeoutMs / 4)
     this.#pumpIn(0)
   }
 
@@ -123,27 +134,51 @@ export class Publisher {
   #pump(): void {
     const session = this.#session
     if (!session) return
-    while (this.#inFlight.size < WINDOW) {
-      const queue = this.#nextQueue()
-      if (!queue) return
+    for (;;) {
+      const unanswered = this.#unanswered()
+      const isFull = this.#inFlight.size >= WINDOW || this.#unacknowledged >= MOST_UNACKNOWLEDGED
+      const queue = unanswered || isFull ? undefined : this.#nextQueue()
+      if (!unanswered && !queue) return
       if (!this.#bucket.take(performance.now())) {
         this.#pumpIn(Math.ceil(this.#bucket.waitMs))
         return
       }
-      this.#send(session, queue.shift()!)
+      if (unanswered) this.#sendAgain(session, unanswered)
+      else this.#send(session, { message: queue!.shift()!, messageIds: [], sentAt: 0 })
     }
   }
 
-  #send(session: Session, message: StoredMessage): void {
+  #send(session: Session, inFlight: InFlight): void {
+    const { message } = inFlight
     const publish = { topic: this.#topicOf(message.machine), payload: message.payload }
     const messageId = session.publish(publish, () => {
-      if (this.#session === session) this.#acknowledge(message.id)
+      if (this.#session === session) this.#acknowledge(message.id, messageId)
     })
-    this.#inFlight.set(message.id, { message, messageId, sentAt: performance.now() })
+    inFlight.messageIds.push(messageId)
+    inFlight.sentAt = performance.now()
+    this.#unacknowledged += 1
+    this.#inFlight.set(message.id, inFlight)
   }
 
-  #acknowledge(id: number): void {
-    if (!this.#inFlight.delete(id)) return
+  #sendAgain(session: Session, inFlight: InFlight): void {
+    const { messageIds } = inFlight
+    if (messageIds.length > 1 || this.#unacknowledged >= MOST_UNACKNOWLEDGED) this.#forget(session, messageIds.shift()!)
+    // To the end: the map is ordered by the time of sending.
+    this.#inFlight.delete(inFlight.message.id)
+    this.#send(session, inFlight)
+  }
+
+  #forget(session: Session, messageId: number): void {
+    session.forget(messageId)
+    this.#unacknowledged -= 1
+  }
+
+  #acknowledge(id: number, messageId: number): void {
+    const inFlight = this.#inFlight.get(id)
+    if (!inFlight || !this.#session) return
+    this.#unacknowledged -= 1
+    for (const other of inFlight.messageIds) if (other !== messageId) this.#forget(this.#session, other)
+    this.#inFlight.delete(id)
     this.#acknowledged.add(id)
     this.#removeTimer ??= setTimeout(() => this.#remove(), REMOVE_AFTER_MS)
     if (this.#inFlight.size === 0) this.#allAcknowledged()
@@ -161,26 +196,23 @@ export class Publisher {
     }
   }
 
-  #takeBackUnanswered(): void {
-    const now = performance.now()
-    // Ordered by the time of sending, so the first young one ends the search.
-    for (const [id, { message, messageId, sentAt }] of this.#inFlight) {
-      if (now - sentAt < this.#ackTimeoutMs) break
-      this.#inFlight.delete(id)
-      this.#session?.forget(messageId)
-      this.#unanswered.push(message)
-    }
-    if (this.#unanswered.length === 0) return
+  #watchUnanswered(): void {
+    if (!this.#unanswered()) return
     this.#log.warnOften(
       'unanswered',
-      `publisher: ${this.#unanswered.length} messages without PUBACK for ${this.#ackTimeoutMs / 1000} s are sent again`,
+      `publisher: no PUBACK for ${this.#ackTimeoutMs / 1000} s; what is unanswered is sent again`,
     )
     this.#pumpIn(0)
   }
 
-  /** The queue whose first message is next: sent but unanswered, then live, then backlog. */
+  /** The message that has waited for its PUBACK longest, once that is too long. */
+  #unanswered(): InFlight | undefined {
+    const [longest] = this.#inFlight.values()
+    return longest && performance.now() - longest.sentAt >= this.#ackTimeoutMs ? longest : undefined
+  }
+
+  /** The queue whose first message is next: live, then backlog. */
   #nextQueue(): StoredMessage[] | undefined {
-    if (this.#unanswered.length > 0) return this.#unanswered
     if (this.#outbox.lastId - this.#liveCursor + this.#live.length > this.#publishesPerSecond) this.#giveUpLive()
     if (this.#live.length === 0) {
       this.#live = this.#outbox.peek({ after: this.#liveCursor, until: this.#outbox.lastId, limit: WINDOW })

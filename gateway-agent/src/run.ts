@@ -117,6 +117,7 @@ function connectToBroker(agent: Agent): Stop {
   agent.connection = new MqttConnection({
     identity,
     port: configuration.mqtt.port,
+    proxy: configuration.proxy,
     will: (sessionId) => offlineStatus(identity.topics.status, 'unexpected_disconnect', sessionId),
     log,
   })

@@ -85,6 +85,41 @@ describe('a good configuration', () => {
   })
 })
 
+describe('a secret', () => {
+  const withPassword = (password: string) =>
+    GOOD.replace(
+      'devices:',
+      `proxy: { host: proxy.plant.example, port: 3128, user: gateway, password: ${password} }\ndevices:`,
+    )
+
+  it('comes from a file, or from the environment', () => {
+    writeFileSync(join(folder, 'proxy-password'), 'from a file\n')
+    expect(read(withPassword('{ file: proxy-password }')).proxy).toMatchObject({
+      user: 'gateway',
+      password: 'from a file',
+    })
+    process.env.TEST_PROXY_PASSWORD = 'from the environment'
+    expect(read(withPassword('{ env: TEST_PROXY_PASSWORD }')).proxy?.password).toBe('from the environment')
+    delete process.env.TEST_PROXY_PASSWORD
+  })
+
+  it.each([
+    ['hunter2', '3: proxy.password: must be { env: NAME } or { file: PATH }: a secret does not belong in this file'],
+    [
+      '{ env: NOBODY_SET_THIS }',
+      "3: proxy.password: the environment has no variable NOBODY_SET_THIS; set it for the agent's user",
+    ],
+  ])('%s is refused', (password, expected) => {
+    expect(mistakesIn(withPassword(password))).toEqual([expected])
+  })
+
+  it('whose file is missing is told with its place', () => {
+    expect(mistakesIn(withPassword('{ file: nowhere }'))[0]).toContain(
+      `proxy.password: ${join(folder, 'nowhere')}: cannot be read (ENOENT`,
+    )
+  })
+})
+
 describe('an error names the line, the key and what is allowed', () => {
   it.each([
     [

@@ -5,8 +5,9 @@ import {
   Pkcs10CertificateRequest,
   type PublicKey,
   SubjectAlternativeNameExtension,
+  X509Certificate,
   X509CertificateGenerator,
-  type X509Certificate,
+  X509CrlGenerator,
 } from '@peculiar/x509'
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
@@ -25,6 +26,8 @@ export interface TestAuthority {
   caPem: string
   issue: (commonName: string) => Promise<Issued>
   signRequest: (csrPem: string, commonName: string) => Promise<string>
+  /** Revocation list (PEM) that names this certificate. */
+  revoke: (certificatePem: string) => Promise<string>
 }
 
 /** A certificate authority that lives as long as the test. */
@@ -60,6 +63,19 @@ export async function createAuthority(): Promise<TestAuthority> {
       if (!(await request.verify())) throw new Error('the signature of the CSR is wrong')
       const certificate = await certify(request.publicKey, commonName)
       return certificate.toString('pem')
+    },
+    async revoke(certificatePem) {
+      const { serialNumber } = new X509Certificate(certificatePem)
+      const list = await X509CrlGenerator.create({
+        issuer: ca.subject,
+        signingKey: keys.privateKey,
+        signingAlgorithm: ALGORITHM,
+        thisUpdate: validity.notBefore,
+        nextUpdate: validity.notAfter,
+        entries: [{ serialNumber, revocationDate: validity.notBefore }],
+      })
+      // Its own label is CRL, which OpenSSL does not know.
+      return list.toString('pem').replaceAll(' CRL-', ' X509 CRL-')
     },
   }
 }

@@ -16,8 +16,14 @@ export interface TestBroker {
   received: Received[]
   /** While false, the broker takes messages and acknowledges none. */
   acknowledges: boolean
+  /** Each PUBACK comes this late. */
+  delayMs: number
+  /** Each PUBACK comes twice. */
+  repeats: boolean
   /** Cuts all connections, as when the line breaks. */
   cut: () => void
+  /** From now on refuses the certificates that this list (PEM) names. */
+  revoke: (revocationList: string) => void
   stop: () => Promise<void>
 }
 
@@ -26,38 +32,40 @@ export async function startBroker(authority: TestAuthority, port = 0): Promise<T
   const aedes = await Aedes.createBroker()
   const { certificatePem, privateKey } = await authority.issue('broker')
   const sockets = new Set<TLSSocket>()
-  const server = createServer(
-    {
-      cert: certificatePem,
-      key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
-      ca: authority.caPem,
-      requestCert: true,
-      rejectUnauthorized: true,
-    },
-    (socket) => {
-      sockets.add(socket)
-      socket.on('error', () => undefined)
-      socket.on('close', () => sockets.delete(socket))
-      aedes.handle(socket)
-    },
-  )
+  const context = {
+    cert: certificatePem,
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    ca: authority.caPem,
+  }
+  const server = createServer({ ...context, requestCert: true, rejectUnauthorized: true }, (socket) => {
+    sockets.add(socket)
+    socket.on('error', () => undefined)
+    socket.on('close', () => sockets.delete(socket))
+    aedes.handle(socket)
+  })
   const broker: TestBroker = {
     port: 0,
     received: [],
     acknowledges: true,
+    delayMs: 0,
+    repeats: false,
     cut() {
       for (const socket of sockets) socket.destroy()
     },
+    revoke: (revocationList) => server.setSecureContext({ ...context, crl: revocationList }),
     async stop() {
       broker.cut()
       await new Promise((resolve) => aedes.close(() => server.close(resolve)))
     },
   }
   aedes.authorizePublish = (client, packet, allow) => {
-    const { topic, payload, retain } = packet as AedesPublishPacket
+    const { topic, payload, retain, messageId = 0 } = packet as AedesPublishPacket & { messageId?: number }
     broker.received.push({ clientId: client?.id, topic, payload: payload.toString(), retain })
     // aedes sends the PUBACK after this call-back.
-    if (broker.acknowledges) allow(null)
+    if (!broker.acknowledges) return
+    if (broker.repeats) client?.conn.write(Buffer.from([0x40, 2, messageId >> 8, messageId & 0xff]))
+    if (broker.delayMs > 0) setTimeout(() => allow(null), broker.delayMs)
+    else allow(null)
   }
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   broker.port = (server.address() as AddressInfo).port
