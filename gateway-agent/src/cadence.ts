@@ -12,6 +12,13 @@ export class Cadence {
     this.#intervalMs = intervalMs
   }
 
+  /** The cadence that began at `startMs`, at its first instant that is not before `nowMs`. */
+  static from(startMs: number, intervalMs: number, nowMs: number): Cadence {
+    const cadence = new Cadence(startMs, intervalMs)
+    cadence.#count = Math.ceil((nowMs - startMs) / intervalMs)
+    return cadence
+  }
+
   get nextMs(): number {
     return this.#startMs + this.#count * this.#intervalMs
   }

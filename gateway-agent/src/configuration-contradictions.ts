@@ -73,7 +73,7 @@ function contradictionsOf(
 }
 
 /** Keys that count with numbers, and so say nothing for text and bits. */
-const NUMERIC_KEYS = ['scale', 'offset', 'deadband'] as const
+const NUMERIC_KEYS = ['scale', 'offset', 'deadband', 'deadbandPercent', 'clamp'] as const
 
 function problemsOfTag(
   tag: TagSource & Partial<Record<(typeof NUMERIC_KEYS)[number], unknown>>,

@@ -51,6 +51,14 @@ const TagSection = section({
   offset: v.optional(real),
   unit: v.optional(v.pipe(text, Unit)),
   deadband: v.optional(v.pipe(real, v.minValue(0, 'must be 0 or more, in the unit of the scaled value'))),
+  deadbandPercent: v.optional(v.pipe(real, v.minValue(0, 'must be 0 or more, in % of the value sent last'))),
+  maxSilenceMs: v.optional(Interval),
+  clamp: v.optional(
+    v.pipe(
+      v.tuple([real, real], 'must be [lowest, highest]'),
+      v.check(([lowest, highest]) => lowest < highest, 'must be [lowest, highest]'),
+    ),
+  ),
   intervalMs: v.optional(Interval),
   device: v.optional(text),
 })
@@ -95,6 +103,7 @@ const MachineSection = section({
   slug: Slug,
   device: v.optional(text),
   intervalMs: v.optional(Interval, 1000),
+  maxSilenceMs: v.optional(Interval),
   tags: v.pipe(
     v.record(TagName, TagSection, 'must map tag names to addresses'),
     v.minEntries(1, 'must name at least one tag'),

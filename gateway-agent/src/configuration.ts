@@ -19,6 +19,11 @@ export interface Tag extends TagSource {
   unit?: string | undefined
   /** Absolute, in the unit of the scaled value. */
   deadband?: number | undefined
+  /** Of the value that was sent last. */
+  deadbandPercent?: number | undefined
+  maxSilenceMs?: number | undefined
+  /** Lowest and highest value that is told, in the unit of the scaled value. */
+  clamp?: [number, number] | undefined
 }
 
 export interface Machine {
@@ -76,7 +81,7 @@ export function readConfiguration(file: string): Configuration {
     devices: parsed.output.devices.map((device) =>
       device.driver === 'simulator' && device.file ? { ...device, file: resolve(folder, device.file) } : device,
     ),
-    machines: parsed.output.machines.map(({ slug, device, intervalMs, tags }) => ({
+    machines: parsed.output.machines.map(({ slug, device, intervalMs, maxSilenceMs, tags }) => ({
       slug,
       tags: Object.entries(tags).map(([name, tag]) => ({
         ...tag,
@@ -85,6 +90,7 @@ export function readConfiguration(file: string): Configuration {
         intervalMs: tag.intervalMs ?? intervalMs,
         scale: tag.scale ?? 1,
         offset: tag.offset ?? 0,
+        maxSilenceMs: tag.maxSilenceMs ?? maxSilenceMs,
       })),
     })),
   }

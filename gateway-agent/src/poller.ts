@@ -26,6 +26,14 @@ interface Batch {
   groups: readonly { group: Group; tags: readonly Tag[] }[]
 }
 
+/** What was last known of a tag; `at`: epoch ms of the read, or of the loss of the link. */
+export interface Sample {
+  machine: string
+  tag: Tag
+  value: DataValue
+  at: number
+}
+
 /**
  * Reads one device at a fixed cadence and puts what is to be sent into the outbox. Each device has its own poller, so
  * that a slow one delays no other. A cycle that takes longer than its interval swallows the instants it missed: they
@@ -34,18 +42,32 @@ interface Batch {
 export class Poller {
   readonly #device: Device
   readonly #groups: readonly Group[]
+  /** On the monotonic clock: every cadence counts from here. */
+  readonly #startMs: number
   readonly #cadences: ReadonlyMap<number, Cadence>
   readonly #outbox: Pick<Outbox, 'add'>
   readonly #log: Log
   readonly #batches = new Map<string, Batch>()
   readonly #faulty = new Set<Tag>()
+  readonly #samples = new Map<Tag, Sample>()
   readonly #stopping = new AbortController()
   readonly #ended: Promise<void>
   #skippedCycles = 0
+  #lostReadings = 0
+  #lastCycleMs = 0
+  #longestCycleMs = 0
+  #busySince: number | undefined
   /** The loss of the link is reported once, until the device has answered again. */
   #lossReported = false
 
-  constructor(options: { device: Device; machines: readonly Machine[]; outbox: Pick<Outbox, 'add'>; log: Log }) {
+  /** `before`: the stopped poller of the same device that this one takes over from, in the same rhythm. */
+  constructor(options: {
+    device: Device
+    machines: readonly Machine[]
+    outbox: Pick<Outbox, 'add'>
+    log: Log
+    before?: Poller | undefined
+  }) {
     this.#device = options.device
     this.#outbox = options.outbox
     this.#log = options.log
@@ -53,15 +75,41 @@ export class Poller {
       .map(({ slug, tags }) => ({ machine: slug, tags: tags.filter(({ device }) => device === options.device.name) }))
       .filter(({ tags }) => tags.length > 0)
       .map((group) => ({ ...group, report: new ReportByException(group.tags), units: new UnitReminder(group.tags) }))
-    const start = performance.now()
+    const { before } = options
+    const now = performance.now()
+    this.#startMs = before ? before.#startMs : now
     const intervals = new Set(this.#groups.flatMap(({ tags }) => tags.map(({ intervalMs }) => intervalMs)))
-    this.#cadences = new Map([...intervals].map((intervalMs) => [intervalMs, new Cadence(start, intervalMs)]))
+    this.#cadences = new Map(
+      [...intervals].map((intervalMs) => {
+        const kept = before && before.#cadences.get(intervalMs)
+        return [intervalMs, kept ?? Cadence.from(this.#startMs, intervalMs, now)]
+      }),
+    )
     this.#ended = this.#run()
   }
 
   /** Cycles that were not read because the one before took too long. */
   get skippedCycles(): number {
     return this.#skippedCycles
+  }
+
+  /** Readings that the outbox could not store. */
+  get lostReadings(): number {
+    return this.#lostReadings
+  }
+
+  get cycleMs(): { last: number; longest: number } {
+    return { last: this.#lastCycleMs, longest: this.#longestCycleMs }
+  }
+
+  /** How long the present cycle has been going on; 0 between two. */
+  get busyMs(): number {
+    return this.#busySince === undefined ? 0 : performance.now() - this.#busySince
+  }
+
+  /** The last of each tag that was read. */
+  get samples(): Iterable<Sample> {
+    return this.#samples.values()
   }
 
   /** Resolves after the cycle that is being read, so that nothing is added any more. */
@@ -77,17 +125,23 @@ export class Poller {
       const slept = await sleep(Math.max(0, next - performance.now()), true, { signal }).catch(() => false)
       if (!slept) return
       const due = [...this.#cadences].filter(([, { nextMs }]) => nextMs <= next)
+      this.#busySince = performance.now()
       await this.#cycle(this.#batchOf(due.map(([intervalMs]) => intervalMs)))
+      this.#lastCycleMs = performance.now() - this.#busySince
+      this.#longestCycleMs = Math.max(this.#longestCycleMs, this.#lastCycleMs)
+      this.#busySince = undefined
       this.#advance(due.map(([, cadence]) => cadence))
     }
   }
 
   async #cycle({ tags, groups }: Batch): Promise<void> {
+    let readings: Reading[] = []
     try {
-      const readings = await this.#read(tags, groups)
+      readings = await this.#read(tags, groups)
       if (readings.length > 0) this.#outbox.add(readings)
       this.#log.settled('outbox')
     } catch (error) {
+      this.#lostReadings += readings.length
       // Nothing was stored, so no seq was used: the reading is lost, its successors are not.
       this.#log.warnOften('outbox', `outbox: cannot store readings: ${messageOf(error)}; free disk space in dataDir`)
     }
@@ -99,7 +153,7 @@ export class Poller {
       raw = await this.#device.read(tags)
     } catch (error) {
       if (!(error instanceof DeviceDown)) throw error
-      return this.#lossOfLink()
+      return this.#lossOfLink(error.message)
     }
     this.#lossReported = false
     const timestamp = Date.now()
@@ -107,6 +161,7 @@ export class Poller {
     const values = new Map(tags.map((tag, index) => [tag, scaled(tag, raw[index]!)]))
     for (const [tag, { fault }] of values) this.#warnOfFault(tag, fault)
     return groups.flatMap(({ group, tags: read }) => {
+      for (const tag of read) this.#keep(group.machine, tag, values.get(tag)!, timestamp)
       const byName = new Map(read.map((tag) => [tag.name, values.get(tag)!]))
       if (!group.report.isDue(byName, nowMs)) return []
       return readingsOf(group.machine, timestamp, byName, group.units.due(byName.keys(), nowMs))
@@ -114,16 +169,24 @@ export class Poller {
   }
 
   /** Every tag of the device as null and bad, once; then silence, because an old value must not get a new time. */
-  #lossOfLink(): Reading[] {
+  #lossOfLink(fault: string): Reading[] {
     if (this.#lossReported) return []
     this.#lossReported = true
     const timestamp = Date.now()
     const nowMs = performance.now()
     return this.#groups.flatMap(({ machine, tags, report, units }) => {
+      for (const tag of tags) this.#keep(machine, tag, { value: null, quality: 'bad', fault }, timestamp)
       const lost = new Map<string, DataValue>(tags.map(({ name }) => [name, { value: null, quality: 'bad' }]))
       report.isDue(lost, nowMs)
       return readingsOf(machine, timestamp, lost, units.due(lost.keys(), nowMs))
     })
+  }
+
+  #keep(machine: string, tag: Tag, value: DataValue, at: number): void {
+    const sample = this.#samples.get(tag)
+    if (!sample) return void this.#samples.set(tag, { machine, tag, value, at })
+    sample.value = value
+    sample.at = at
   }
 
   #batchOf(intervals: readonly number[]): Batch {

@@ -1,45 +1,54 @@
 import type { DataValue } from './drivers/driver.ts'
 
 /**
- * Report by exception still sends a full message this often, so that silence means a fault and not a steady value: the
- * rhythm of the heartbeat.
+ * Report by exception still sends a full message this often unless configured otherwise, so that silence means a fault
+ * and not a steady value: the rhythm of the heartbeat.
  */
 export const MAX_SILENCE_MS = 10_000
 
+/** What a tag says about when it is worth a message. */
+export interface ReportingTag {
+  name: string
+  intervalMs: number
+  deadband?: number | undefined
+  deadbandPercent?: number | undefined
+  maxSilenceMs?: number | undefined
+}
+
 /**
- * Report by exception, for the tags that one machine has on one device. As soon as one of them has a dead-band, a
- * message is sent only when a tag has moved by more than its own (0 where none is given: any change), when a quality
- * has changed, or after the longest silence. Without any dead-band every cycle is sent.
+ * Report by exception, for the tags that one machine has on one device. As soon as one of them has a dead-band or a
+ * longest silence, a message is sent only when a tag has moved by more than its own dead-band (any change where none is
+ * given), when a quality has changed, or after a tag's longest silence. Without any of them every cycle is sent.
  * A message is never thinned out: the dead-band decides whether all that was read now is sent, or nothing.
  */
 export class ReportByException {
-  readonly #deadbands: ReadonlyMap<string, number | undefined>
+  readonly #tags: ReadonlyMap<string, ReportingTag>
   readonly #isOn: boolean
-  readonly #sent = new Map<string, DataValue>()
-  #sentAt = -Infinity
+  readonly #sent = new Map<string, { value: DataValue; atMs: number }>()
 
-  constructor(tags: readonly { name: string; deadband?: number | undefined }[]) {
-    this.#deadbands = new Map(tags.map(({ name, deadband }) => [name, deadband]))
-    this.#isOn = tags.some(({ deadband }) => deadband !== undefined)
+  constructor(tags: readonly ReportingTag[]) {
+    this.#tags = new Map(tags.map((tag) => [tag.name, tag]))
+    this.#isOn = tags.some(
+      ({ deadband, deadbandPercent, maxSilenceMs }) => (deadband ?? deadbandPercent ?? maxSilenceMs) !== undefined,
+    )
   }
 
   /** Whether to send `values` now (`nowMs` on the monotonic clock), which then are what the next ones are held against. */
   isDue(values: ReadonlyMap<string, DataValue>, nowMs: number): boolean {
-    const isDue =
-      !this.#isOn ||
-      nowMs - this.#sentAt >= MAX_SILENCE_MS ||
-      [...values].some(([name, value]) => this.#moved(name, value))
-    if (isDue) {
-      for (const [name, value] of values) this.#sent.set(name, value)
-      this.#sentAt = nowMs
-    }
+    if (!this.#isOn) return true
+    const isDue = [...values].some(([name, value]) => this.#isTagDue(name, value, nowMs))
+    if (isDue) for (const [name, value] of values) this.#sent.set(name, { value, atMs: nowMs })
     return isDue
   }
 
-  #moved(name: string, now: DataValue): boolean {
+  #isTagDue(name: string, now: DataValue, nowMs: number): boolean {
     const sent = this.#sent.get(name)
-    if (!sent || sent.quality !== now.quality) return true
-    if (typeof now.value !== 'number' || typeof sent.value !== 'number') return now.value !== sent.value
-    return Math.abs(now.value - sent.value) > (this.#deadbands.get(name) ?? 0)
+    if (!sent || sent.value.quality !== now.quality) return true
+    const { intervalMs, maxSilenceMs = MAX_SILENCE_MS, deadband = 0, deadbandPercent = 0 } = this.#tags.get(name)!
+    // Half a cycle early rather than half a cycle late: a read is never exactly on its instant.
+    if (nowMs - sent.atMs >= maxSilenceMs - intervalMs / 2) return true
+    const before = sent.value.value
+    if (typeof now.value !== 'number' || typeof before !== 'number') return now.value !== before
+    return Math.abs(now.value - before) > Math.max(deadband, (Math.abs(before) * deadbandPercent) / 100)
   }
 }

@@ -32,6 +32,12 @@ describe('cadence', () => {
     )
   })
 
+  it('that is taken up again goes on at its next instant', () => {
+    expect(Cadence.from(1000, 300, 1000).nextMs).toBe(1000)
+    expect(Cadence.from(1000, 300, 1001).nextMs).toBe(1300)
+    expect(Cadence.from(1000, 300, 1600).nextMs).toBe(1600)
+  })
+
   it('intervals that divide one another fall together', () => {
     const second = new Cadence(7.25, 1000)
     const five = new Cadence(7.25, 5000)
@@ -85,6 +91,21 @@ describe('scaling', () => {
       quality: 'bad',
     })
     expect(scaled({ scale: 2, offset: 0 }, { value: true, quality: 'good' })).toEqual({ value: true, quality: 'good' })
+  })
+})
+
+describe('clamp', () => {
+  const tag = { scale: 0.1, offset: 0, clamp: [0, 10] as [number, number] }
+
+  it('tells a value beyond its limits as the limit, and never as good', () => {
+    expect(scaled(tag, { value: 99, quality: 'good' })).toEqual({ value: 9.9, quality: 'good' })
+    expect(scaled(tag, { value: 101, quality: 'good' })).toEqual({
+      value: 10,
+      quality: 'uncertain',
+      fault: '10.1 is beyond 0 to 10, and told as 10',
+    })
+    expect(scaled(tag, { value: -1, quality: 'good' })).toMatchObject({ value: 0, quality: 'uncertain' })
+    expect(scaled(tag, { value: null, quality: 'bad' })).toEqual({ value: null, quality: 'bad' })
   })
 })
 

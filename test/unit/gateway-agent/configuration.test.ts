@@ -125,7 +125,7 @@ describe('an error names the line, the key and what is allowed', () => {
     [
       'an unknown key',
       replaced('intervalMs: 500', 'intervallMs: 500'),
-      '9: machines[0].intervallMs: is not a key here; did you mean intervalMs? Allowed: slug, device, intervalMs, tags',
+      '9: machines[0].intervallMs: is not a key here; did you mean intervalMs? Allowed: slug, device, intervalMs, maxSilenceMs, tags',
     ],
     ['a missing key', replaced(', host: 192.0.2.10 }', ' }'), '4: devices[0].host: is missing'],
     [
@@ -172,6 +172,11 @@ describe('an error names the line, the key and what is allowed', () => {
       'a negative dead-band',
       replaced('deadband: 0.2', 'deadband: -1'),
       '11: machines[0].tags.temperature.deadband: must be 0 or more, in the unit of the scaled value',
+    ],
+    [
+      'a clamp upside down',
+      replaced('unit: bar', 'clamp: [10, 0]'),
+      '12: machines[0].tags.pressure.clamp: must be [lowest, highest]',
     ],
     [
       'a unit that is a sentence',
