@@ -1,10 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Tag } from '../../../gateway-agent/src/configuration.ts'
 import { Device } from '../../../gateway-agent/src/drivers/device.ts'
 import type { DataValue, Driver } from '../../../gateway-agent/src/drivers/driver.ts'
 import { createModbusTcp } from '../../../gateway-agent/src/drivers/modbus.ts'
-import type { Reading } from '../../../gateway-agent/src/outbox.ts'
+import { Outbox, type Reading } from '../../../gateway-agent/src/outbox.ts'
 import { Poller, readingsOf } from '../../../gateway-agent/src/poller.ts'
+import type { TelemetryV1 } from '../../../schemas/telemetry.ts'
+import { temporaryFolder } from './temporary-folder.ts'
 import { silentLog } from './silent-log.ts'
 import { startPlc, type TestPlc } from '../../helpers/plc.ts'
 import { waitFor } from './wait-for.ts'
@@ -129,6 +132,98 @@ describe('the poller', { timeout: 15_000 }, () => {
     expect(readings.slice(0, 3).map(({ values }) => values.a)).toEqual([1, 2, 3])
   })
 
+  it('a cable pulled in the middle of a read: null and bad once, silence, and present values when it is back', async () => {
+    plc.holding.set(1, 42)
+    await poll([{ slug: 'pump-1', tags: [tag('a', 'holding:1')] }])
+    await waitFor('a first value', () => readings.length > 0)
+    const asked = plc.asked
+    plc.silent = true
+    await waitFor('a request without answer', () => plc.asked > asked)
+    await waitFor('the loss', () => readings.at(-1)!.values.a === null)
+    const lost = readings.length
+    await waitFor('further attempts', () => plc.asked > asked + 2)
+    expect(readings).toHaveLength(lost)
+    plc.silent = false
+    plc.holding.set(1, 43)
+    await waitFor('the present value', () => readings.length > lost)
+    expect(readings[lost]!.values).toEqual({ a: 43 })
+  })
+
+  it('a device that does not answer delays no other', async () => {
+    const dead = await startPlc()
+    dead.silent = true
+    const driver = await createModbusTcp({ host: '127.0.0.1', port: dead.port, unitId: 1, timeoutMs: 5000 })
+    const deadDevice = new Device({ name: 'plc-2', driver, log: silentLog(), onLinkChange: () => undefined })
+    const machines = [{ slug: 'pump-1', tags: [tag('a', 'holding:1'), tag('b', 'holding:1', { device: 'plc-2' })] }]
+    const other = new Poller({ device: deadDevice, machines, outbox, log: silentLog() })
+    await poll(machines)
+    await waitFor('twenty cycles of the living', () => readings.length >= 20, 3000)
+    expect(poller!.skippedCycles).toBe(0)
+    expect(readings.every(({ values }) => Object.keys(values).join() === 'a')).toBe(true)
+    await dead.stop()
+    await deadDevice.close()
+    await other.stop()
+  })
+
+  it('a clock that jumps an hour back and forth changes timestamps, and neither cadence nor seqs', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const store = new Outbox(join(temporaryFolder(), 'outbox.sqlite'), { maxMegabytes: 10 })
+    onTestFinished(() => store.close())
+    const HOUR_MS = 3_600_000
+    const noon = Date.UTC(2026, 0, 1, 12)
+    const driver = await createModbusTcp({ host: '127.0.0.1', port: plc.port, unitId: 1, timeoutMs: 300 })
+    device = new Device({ name: 'plc-1', driver, log: silentLog(), onLinkChange: () => undefined })
+    vi.setSystemTime(noon)
+    const begin = performance.now()
+    poller = new Poller({
+      device,
+      machines: [{ slug: 'pump-1', tags: [tag('a', 'holding:1')] }],
+      outbox: store,
+      log: silentLog(),
+    })
+    const clocks = [noon, noon - HOUR_MS, noon + HOUR_MS]
+    for (const [jump, clock] of clocks.entries()) {
+      vi.setSystemTime(clock)
+      await waitFor('cycles', () => store.count >= 5 * (jump + 1))
+    }
+    await poller.stop()
+    const elapsedMs = performance.now() - begin
+    const messages = store
+      .peek({ after: 0, until: store.lastId, limit: 100 })
+      .map(({ payload }) => JSON.parse(payload) as TelemetryV1)
+    expect(messages.map(({ seq }) => seq - noon)).toEqual(messages.map((_, index) => index))
+    expect([...new Set(messages.map(({ timestamp }) => timestamp))]).toEqual(clocks)
+    const instants = elapsedMs / 50
+    expect(messages.length + poller.skippedCycles).toBeGreaterThan(instants - 2)
+    expect(messages.length + poller.skippedCycles).toBeLessThan(instants + 2)
+  })
+
+  it('taken over by another, the rhythm goes on and no cycle is lost', async () => {
+    const machines = [{ slug: 'pump-1', tags: [tag('a', 'holding:1', { intervalMs: 100 })] }]
+    await poll(machines)
+    await waitFor('two cycles', () => readings.length >= 2)
+    const before = poller!
+    await before.stop()
+    const more = [{ slug: 'pump-1', tags: [...machines[0]!.tags, tag('b', 'holding:2', { intervalMs: 100 })] }]
+    poller = new Poller({ device: device!, machines: more, outbox, log: silentLog(), before })
+    await waitFor('four cycles', () => readings.length >= 4)
+    expect(readings.slice(0, 4).map(({ values }) => Object.keys(values).join())).toEqual(['a', 'a', 'a,b', 'a,b'])
+    const skipped = before.skippedCycles + poller.skippedCycles
+    const elapsedMs = readings[3]!.timestamp - readings[0]!.timestamp
+    expect(Math.round(elapsedMs / 100)).toBe(3 + skipped)
+  })
+
+  it('remembers the last of each tag, and what it could not store', async () => {
+    plc.holding.set(1, 42)
+    await poll([{ slug: 'pump-1', tags: [tag('a', 'holding:1', { scale: 0.5 })] }])
+    await waitFor('a cycle', () => readings.length > 0)
+    expect([...poller!.samples]).toEqual([
+      expect.objectContaining({ machine: 'pump-1', value: { value: 21, quality: 'good' } }),
+    ])
+    expect(poller!.lostReadings).toBe(0)
+  })
+
   it('goes on after the outbox could not store', async () => {
     let fail = true
     const log = silentLog()
@@ -144,6 +239,7 @@ describe('the poller', { timeout: 15_000 }, () => {
     await waitFor('the warning', () => log.lines.some((line) => line.includes('disk is full')))
     fail = false
     await waitFor('a reading', () => readings.length > 0)
+    expect(poller.lostReadings).toBeGreaterThan(0)
   })
 
   it('splits more than 256 tags in messages of the same instant', () => {
