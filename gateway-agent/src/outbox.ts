@@ -209,7 +209,7 @@ export class Outbox {
   }
 
   #replaceFile(error: unknown): void {
-    const { database, aside } = replaceOutboxFile(this.#file, this.#database as DatabaseSync | undefined)
+    const { database, aside } = replaceOutboxFile(this.#file, this.#database)
     // Ids go on where they were: the publisher still waits for PUBACKs of the old ones.
     database.prepare(`insert into sqlite_sequence (name, seq) values ('message', ?)`).run(this.#lastId)
     this.#use(database)

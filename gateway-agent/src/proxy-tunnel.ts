@@ -43,7 +43,10 @@ export async function openTunnel(
       },
     })
     connecting.on('connect', ({ statusCode = 0 }, socket: Socket) => {
-      if (statusCode >= 200 && statusCode < 300) return resolve(socket)
+      if (statusCode >= 200 && statusCode < 300) {
+        resolve(socket)
+        return
+      }
       socket.destroy()
       reject(new ProxyFault(`${name}: ${refusal(statusCode, proxy, authority)}`))
     })
