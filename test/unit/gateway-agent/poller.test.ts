@@ -134,7 +134,7 @@ describe('the poller', { timeout: 15_000 }, () => {
 
   it('a cable pulled in the middle of a read: null and bad once, silence, and present values when it is back', async () => {
     plc.holding.set(1, 42)
-    await poll([{ slug: 'pump-1', tags: [tag('a', 'holding:1')] }])
+    poll([{ slug: 'pump-1', tags: [tag('a', 'holding:1')] }])
     await waitFor('a first value', () => readings.length > 0)
     const asked = plc.asked
     plc.silent = true
@@ -152,11 +152,11 @@ describe('the poller', { timeout: 15_000 }, () => {
   it('a device that does not answer delays no other', async () => {
     const dead = await startPlc()
     dead.silent = true
-    const driver = await createModbusTcp({ host: '127.0.0.1', port: dead.port, unitId: 1, timeoutMs: 5000 })
+    const driver = createModbusTcp({ host: '127.0.0.1', port: dead.port, unitId: 1, timeoutMs: 5000 })
     const deadDevice = new Device({ name: 'plc-2', driver, log: silentLog(), onLinkChange: () => undefined })
     const machines = [{ slug: 'pump-1', tags: [tag('a', 'holding:1'), tag('b', 'holding:1', { device: 'plc-2' })] }]
     const other = new Poller({ device: deadDevice, machines, outbox, log: silentLog() })
-    await poll(machines)
+    poll(machines)
     await waitFor('twenty cycles of the living', () => readings.length >= 20, 3000)
     expect(readings.every(({ values }) => Object.keys(values).join() === 'a')).toBe(true)
     await dead.stop()
@@ -171,7 +171,7 @@ describe('the poller', { timeout: 15_000 }, () => {
     onTestFinished(() => store.close())
     const HOUR_MS = 3_600_000
     const noon = Date.UTC(2026, 0, 1, 12)
-    const driver = await createModbusTcp({ host: '127.0.0.1', port: plc.port, unitId: 1, timeoutMs: 300 })
+    const driver = createModbusTcp({ host: '127.0.0.1', port: plc.port, unitId: 1, timeoutMs: 300 })
     device = new Device({ name: 'plc-1', driver, log: silentLog(), onLinkChange: () => undefined })
     vi.setSystemTime(noon)
     const begin = performance.now()
@@ -200,7 +200,7 @@ describe('the poller', { timeout: 15_000 }, () => {
 
   it('taken over by another, the rhythm goes on and no cycle is lost', async () => {
     const machines = [{ slug: 'pump-1', tags: [tag('a', 'holding:1', { intervalMs: 100 })] }]
-    await poll(machines)
+    poll(machines)
     await waitFor('two cycles', () => readings.length >= 2)
     const before = poller!
     await before.stop()
@@ -215,7 +215,7 @@ describe('the poller', { timeout: 15_000 }, () => {
 
   it('remembers the last of each tag, and what it could not store', async () => {
     plc.holding.set(1, 42)
-    await poll([{ slug: 'pump-1', tags: [tag('a', 'holding:1', { scale: 0.5 })] }])
+    poll([{ slug: 'pump-1', tags: [tag('a', 'holding:1', { scale: 0.5 })] }])
     await waitFor('a cycle', () => readings.length > 0)
     expect([...poller!.samples]).toEqual([
       expect.objectContaining({ machine: 'pump-1', value: { value: 21, quality: 'good' } }),
