@@ -17,7 +17,7 @@ import { MACHINES, PLANT, TENANT, THING } from './ingest-readings.ts'
 import type { Task } from './ingest-worker.ts'
 
 const ROLE_PASSWORD = 'bench'
-export const HOT_RETENTION_DAYS = 30
+const HOT_RETENTION_DAYS = 30
 
 export interface Consumer {
   /** One task at a time. */
@@ -26,7 +26,9 @@ export interface Consumer {
 
 export interface IngestSystem {
   client: pg.Client
-  tenantId: string
+  /** URL of the bundle's module, and what it needs around it. */
+  bundle: string
+  environment: NodeJS.ProcessEnv
   connect(): Promise<pg.Client>
   consumers(count: number): Promise<Consumer[]>
   stop(): Promise<void>
@@ -51,8 +53,8 @@ export async function startIngestSystem(): Promise<IngestSystem> {
     return client
   }
   const client = await connect()
-  const tenantId = await seed(client)
-  const env = {
+  await seed(client)
+  const environment = {
     ...process.env,
     PGHOST: host,
     PGPORT: String(port),
@@ -75,7 +77,10 @@ export async function startIngestSystem(): Promise<IngestSystem> {
   const bundle = pathToFileURL(join(folder, 'bundle/index.mjs')).href
 
   async function consumer(): Promise<Consumer> {
-    const worker = new Worker(new URL('ingest-worker.ts', import.meta.url), { env, workerData: { bundle } })
+    const worker = new Worker(new URL('ingest-worker.ts', import.meta.url), {
+      env: environment,
+      workerData: { bundle },
+    })
     workers.push(worker)
     // An error in the thread rejects whoever waits for it.
     await once(worker, 'message')
@@ -90,7 +95,8 @@ export async function startIngestSystem(): Promise<IngestSystem> {
 
   return {
     client,
-    tenantId,
+    bundle,
+    environment,
     connect,
     consumers: (count) => Promise.all(Array.from({ length: count }, consumer)),
     async stop() {
@@ -104,8 +110,8 @@ export async function startIngestSystem(): Promise<IngestSystem> {
   }
 }
 
-/** A tenant with a plant, a gateway, and more machines than a plant may make by itself. Returns the tenant's id. */
-async function seed(client: pg.Client): Promise<string> {
+/** A tenant with a plant, a gateway, and more machines than a plant may make by itself. */
+async function seed(client: pg.Client): Promise<void> {
   const [tenant, plant, now] = [uuidv7(), uuidv7(), Date.now()]
   await client.query('insert into tenants (id, slug, name, created_at) values ($1, $2, $2, $3)', [tenant, TENANT, now])
   await client.query(
@@ -122,5 +128,4 @@ async function seed(client: pg.Client): Promise<string> {
      select gen_random_uuid(), $1, $2, 'machine-' || n, 'active', $3, $3 from generate_series(0, ${MACHINES - 1}) n`,
     [tenant, plant, now],
   )
-  return tenant
 }

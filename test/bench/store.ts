@@ -3,8 +3,8 @@
  * (some 1,300 messages/s) would hide what is measured. Each round runs all sides one after the other, so that a noisy
  * machine disturbs them alike.
  */
-import type pg from 'pg'
 import { Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
 import type { Database } from '../../lambdas/data/database.ts'
 import { copyReadings, createKeylessTable } from './copy.ts'
@@ -146,9 +146,7 @@ async function benchSmallBatches(
   load: ReturnType<typeof endlessLoad>,
 ): Promise<Figure> {
   const { host, port, user, password, database } = client
-  const pools = await import('pg').then(({ default: { Pool } }) =>
-    consumers.map(() => new Pool({ host, port, user, password: password!, database: database!, max: 1 })),
-  )
+  const pools = consumers.map(() => new pg.Pool({ host, port, user, password: password!, database: database!, max: 1 }))
   const writers = pools.map((pool) => new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }))
   const tenant_id = uuidv7()
   const ids = new Map(Array.from({ length: MACHINES }, (_, n) => [`machine-${n}`, uuidv7()]))
