@@ -3,6 +3,7 @@ import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events'
 import { LambdaFunction as Invoke } from 'aws-cdk-lib/aws-events-targets'
 import { Queue } from 'aws-cdk-lib/aws-sqs'
+import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import type { Construct } from 'constructs'
 import { STATUS_FILTER, TELEMETRY_FILTER } from '../../schemas/topics.ts'
 import { houseFunction, type Surroundings } from '../constructs/lambda.ts'
@@ -66,6 +67,19 @@ export class IngestStack extends Stack {
         environment: { HOT_RETENTION_DAYS: String(settings.hotRetentionDays) },
       }),
     )
+
+    alarm(this, 'PartitionAlarm', settings, {
+      heading: 'Telemetry: a day had no partition',
+      description: 'Ingest had to make the partition of a day by itself, or could not.',
+      metric: new Metric({
+        namespace: 'IotTelemetry',
+        metricName: 'PartitionMissing',
+        dimensionsMap: { service: 'ingest' },
+        statistic: 'sum',
+        period: Duration.minutes(1),
+      }),
+      atLeast: 1,
+    })
 
     const status = new QueueConsumer(this, 'StatusQueue', {
       settings,
