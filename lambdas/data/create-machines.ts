@@ -14,8 +14,8 @@ export const MAX_MACHINES_PER_PLANT = 500
 
 /**
  * Makes machines as `pending`, in a commit of its own, so that the locks are short. Existing ones are left as they are;
- * those above the plant's quota are not made. A gateway that was deleted a moment ago is nobody's sender any more. The advisory locks let one writer at a time count a plant's machines;
- * ascending, so that two writers never wait for each other.
+ * those above the plant's quota are not made. Of a gateway that was deleted a moment ago no id is kept. The advisory locks
+ * let one writer at a time count a plant's machines; ascending, so that two writers never wait for each other.
  */
 export async function createMachines(db: Kysely<Database>, machines: NewMachine[]): Promise<void> {
   const plantIds = [...new Set(machines.map((machine) => machine.plantId))]

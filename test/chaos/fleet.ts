@@ -13,7 +13,7 @@ export interface FleetMachine {
 
 export interface Fleet {
   machines: FleetMachine[]
-  /** Has as many machines as a plant may have, none of which sends anything. */
+  /** Has as many machines as a plant may have, and a retired one beside them. None of them sends anything good. */
   fullPlant: TestPlant
   /** Gateways whose clock is wrong now and then, with the error. */
   wrongClocks: Map<string, number>
@@ -46,6 +46,11 @@ export async function createFleet(database: pg.Pool): Promise<Fleet> {
     `insert into machines (id, tenant_id, plant_id, slug, created_at, updated_at)
      select gen_random_uuid(), $1, $2, 'machine-' || n, 0, 0 from generate_series(1, $3::int) n`,
     [fullPlant.tenantId, fullPlant.plantId, MAX_MACHINES_PER_PLANT],
+  )
+  await database.query(
+    `insert into machines (id, tenant_id, plant_id, slug, status, created_at, updated_at)
+     values (gen_random_uuid(), $1, $2, 'retired', 'retired', 0, 0)`,
+    [fullPlant.tenantId, fullPlant.plantId],
   )
   return { machines, fullPlant, wrongClocks }
 }

@@ -34,13 +34,8 @@ export const POISON: { code: IngestErrorCode; body: (origin: Origin) => string }
   },
   { code: 'timestamp_too_old', body: (origin) => body(origin, { timestamp: origin.receivedAt - 40 * DAY_MS }) },
   { code: 'timestamp_in_future', body: (origin) => body(origin, { timestamp: origin.receivedAt + 7 * DAY_MS }) },
-  {
-    code: 'machine_quota_exceeded',
-    body: (origin) => {
-      const { fullPlant: plant } = origin.fleet
-      return body({ ...origin, machine: { ...origin.machine, plant, gateway: plant.thingName, slug: 'one-too-many' } })
-    },
-  },
+  { code: 'machine_quota_exceeded', body: (origin) => body(inFullPlant(origin, 'one-too-many')) },
+  { code: 'machine_retired', body: (origin) => body(inFullPlant(origin, 'retired')) },
 ]
 
 type Telemetry = Parameters<typeof telemetry>
@@ -55,3 +50,8 @@ const of = (origin: Origin, names: Partial<FleetMachine['plant']>): Origin => ({
   ...origin,
   machine: { ...origin.machine, plant: { ...origin.machine.plant, ...names } },
 })
+
+const inFullPlant = (origin: Origin, slug: string): Origin => {
+  const { fullPlant: plant } = origin.fleet
+  return { ...origin, machine: { ...origin.machine, plant, gateway: plant.thingName, slug } }
+}
