@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from './random.ts'
-import { DEAD_LETTERS, type System } from './system.ts'
+import { CONCURRENCY, DEAD_LETTERS, type System } from './system.ts'
 
 export type Fault = (system: System, random: Random) => Promise<number>
 
@@ -24,6 +24,24 @@ export const FAULTS: Record<'servers' | 'deliveries', Record<string, Fault>> = {
         }),
       )
       return killed
+    },
+    /** They wait in the middle of their statements, and go on at the same moment. */
+    async 'consumers held up by one lock'(system) {
+      let waiting = 0
+      await system.withDatabase(async (pool) => {
+        await pool.query('begin')
+        await pool.query('select from machine_state for update')
+        await until(async () => {
+          await pool.query('select pg_stat_clear_snapshot()') // else one transaction sees one picture of the others
+          const { rowCount } = await pool.query(
+            `select from pg_stat_activity where usename = 'iot_ingest' and wait_event_type = 'Lock'`,
+          )
+          waiting = rowCount ?? 0
+          return waiting >= CONCURRENCY
+        })
+        await pool.query('rollback')
+      })
+      return waiting > 1 ? waiting : 0
     },
     async 'answers of Postgres lost after they took effect'({ databaseLine }) {
       const lost = await Promise.race([databaseLine.loseAnswers().then(() => 1), sleep(CHANCE_MS, 0)])

@@ -20,6 +20,8 @@ export interface Content {
 }
 
 export interface SentMachine extends FleetMachine {
+  /** Most of its readings carry all tags; of others they carry what has changed. */
+  tellsAll: boolean
   seq: number
   timestamp: number
   /** Readings left of the days that its gateway spent without a network. */
@@ -41,7 +43,9 @@ interface Delivery {
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 const TAGS = ['temperature', 'pressure', 'speed', 'running', 'state', 'count']
-const PERCENT = { repeat: 8, late: 1.5, withheld: 1, contradiction: 1, poison: 2, heldBack: 4 }
+/** Seldom told: what becomes of one is not soon covered by a newer value. */
+const RARE_TAGS = Array.from({ length: 40 }, (_, index) => `parameter-${index}`)
+const PERCENT = { repeat: 8, late: 1.5, withheld: 1, contradiction: 2, poison: 2, heldBack: 4 }
 const RECENT = 2_000
 
 export class Generator {
@@ -63,6 +67,7 @@ export class Generator {
     this.#clock = startedAt
     this.machines = fleet.machines.map((machine) => ({
       ...machine,
+      tellsAll: random.chance(50),
       seq: startedAt - random.below(DAY_MS),
       timestamp: startedAt - random.below(60_000),
       late: { left: 0, timestamp: 0 },
@@ -95,12 +100,12 @@ export class Generator {
     return this.#deliver(held)
   }
 
-  /** The newest reading of each machine, with all tags. */
+  /** The newest reading of each machine. It has one tag, so that the state shows what all others have left. */
   closing(): string[] {
     return this.#deliver(
       this.machines.map((machine) => {
         machine.seq += 1
-        return this.#send(machine, machine.seq, this.#content(this.#clock + 1, TAGS))
+        return this.#send(machine, machine.seq, this.#content(this.#clock + 1, [this.#random.pick(TAGS)]))
       }),
     )
   }
@@ -118,7 +123,7 @@ export class Generator {
       machine.withheld.add(seq)
       return []
     }
-    const content = this.#content(this.#timeOf(machine), this.#tags())
+    const content = this.#content(this.#timeOf(machine), this.#tags(machine))
     if (this.#round % 3 === 1) content.timestamp += this.#fleet.wrongClocks.get(machine.gateway) ?? 0
     if (content.timestamp > this.#clock + HOUR_MS) {
       machine.withheld.add(seq)
@@ -145,9 +150,11 @@ export class Generator {
     return random.chance(5) ? machine.timestamp : this.#clock - random.below(30_000)
   }
 
-  #tags(): string[] {
-    if (this.#random.chance(50)) return TAGS
-    return this.#random.shuffled(TAGS).slice(0, this.#random.between(1, TAGS.length))
+  #tags({ tellsAll }: SentMachine): string[] {
+    const random = this.#random
+    if (tellsAll && random.chance(90)) return TAGS
+    const some = random.shuffled(TAGS).slice(0, random.between(1, TAGS.length))
+    return !tellsAll && random.chance(30) ? [...some, random.pick(RARE_TAGS)] : some
   }
 
   #content(timestamp: number, tags: string[]): Content {

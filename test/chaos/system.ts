@@ -23,7 +23,8 @@ export const DEAD_LETTERS = 'telemetry-dead-letters'
 const BATCH_SIZE = 400
 /** Lambda demands 1 s; a shorter one only makes the run quicker. */
 const WINDOW_SEC = 0.2
-const CONCURRENCY = 3
+/** Consumers at work. */
+export const CONCURRENCY = 3
 /** Of the queue. Short against the 180 s of the template, so that what a dead consumer held is soon seen again. */
 const VISIBILITY_SEC = 5
 const ROLE_PASSWORD = 'chaos'
