@@ -1,6 +1,6 @@
 /** One run: readings and faults at the same time, then quiet, then the verdict. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Fault, FAULTS } from './faults.ts'
+import { type Fault, FAULTS, holdUp } from './faults.ts'
 import { createFleet } from './fleet.ts'
 import { Generator } from './generator.ts'
 import { Random } from './random.ts'
@@ -49,7 +49,10 @@ export async function runChaos(system: System, { seed, minutes, say }: ChaosOpti
   }
   for (const body of generator.rest()) system.send(body)
   await drained(system)
+  // All consumers commit and tell Redis at the same moment: the last to tell is not the last to have committed.
+  const heldUp = holdUp(system)
   for (const body of generator.closing()) system.send(body)
+  await heldUp
   await drained(system)
   const verdict = await system.withDatabase((database) => judge(system, generator, database))
   return { ...verdict, generator, bites }

@@ -9,7 +9,12 @@ import { CONCURRENCY, DEAD_LETTERS, type System } from './system.ts'
 export type Fault = (system: System, random: Random) => Promise<number>
 
 /** How long a fault waits for its chance: a batch at work, a request to spoil. */
-const CHANCE_MS = 5_000
+const CHANCE_MS = 10_000
+
+/** So many that each batch has readings of some. */
+const MANY_MACHINES = 100
+/** Several requests, tries of the same one included. */
+const MANY_DEAD_LETTERS = 30
 
 /** One at a time of each group; the groups harm at the same time. */
 export const FAULTS: Record<'servers' | 'deliveries', Record<string, Fault>> = {
@@ -25,24 +30,7 @@ export const FAULTS: Record<'servers' | 'deliveries', Record<string, Fault>> = {
       )
       return killed
     },
-    /** They wait in the middle of their statements, and go on at the same moment. */
-    async 'consumers held up by one lock'(system) {
-      let waiting = 0
-      await system.withDatabase(async (pool) => {
-        await pool.query('begin')
-        await pool.query('select from machine_state for update')
-        await until(async () => {
-          await pool.query('select pg_stat_clear_snapshot()') // else one transaction sees one picture of the others
-          const { rowCount } = await pool.query(
-            `select from pg_stat_activity where usename = 'iot_ingest' and wait_event_type = 'Lock'`,
-          )
-          waiting = rowCount ?? 0
-          return waiting >= CONCURRENCY
-        })
-        await pool.query('rollback')
-      })
-      return waiting > 1 ? waiting : 0
-    },
+    'consumers held up by one lock': holdUp,
     async 'answers of Postgres lost after they took effect'({ databaseLine }) {
       const lost = await Promise.race([databaseLine.loseAnswers().then(() => 1), sleep(CHANCE_MS, 0)])
       databaseLine.cut()
@@ -97,18 +85,37 @@ export const FAULTS: Record<'servers' | 'deliveries', Record<string, Fault>> = {
     async 'dead letters refused'({ sqs }) {
       const before = sqs.counts.refused
       sqs.refuse(DEAD_LETTERS, 'wholly')
-      await until(() => sqs.counts.refused > before)
+      await until(() => sqs.counts.refused >= before + MANY_DEAD_LETTERS)
       sqs.mend()
       return sqs.counts.refused - before
     },
     async 'dead letters refused in part'({ sqs }) {
       const before = sqs.counts.refused
       sqs.refuse(DEAD_LETTERS, 'partly')
-      await until(() => sqs.counts.refused > before)
+      await until(() => sqs.counts.refused >= before + MANY_DEAD_LETTERS)
       sqs.mend()
       return sqs.counts.refused - before
     },
   },
+}
+
+/** All consumers wait in the middle of their statements, and go on at the same moment. */
+export async function holdUp(system: System): Promise<number> {
+  let waiting = 0
+  await system.withDatabase(async (pool) => {
+    await pool.query('begin')
+    await until(async () => (await pool.query('select from machine_state for update')).rowCount! > MANY_MACHINES)
+    await until(async () => {
+      await pool.query('select pg_stat_clear_snapshot()') // else one transaction sees one picture of the others
+      const { rowCount } = await pool.query(
+        `select from pg_stat_activity where usename = 'iot_ingest' and wait_event_type = 'Lock'`,
+      )
+      waiting = rowCount ?? 0
+      return waiting >= CONCURRENCY
+    })
+    await pool.query('rollback')
+  })
+  return waiting > 1 ? waiting : 0
 }
 
 const untilBusy = ({ consumers }: System) => until(() => consumers.running > 0)

@@ -47,6 +47,8 @@ const TAGS = ['temperature', 'pressure', 'speed', 'running', 'state', 'count']
 const RARE_TAGS = Array.from({ length: 40 }, (_, index) => `parameter-${index}`)
 const PERCENT = { repeat: 8, late: 1.5, withheld: 1, contradiction: 2, poison: 2, heldBack: 4 }
 const RECENT = 2_000
+/** Of each machine: enough for all consumers to have some of each. */
+const CLOSING_READINGS = 6
 
 export class Generator {
   readonly machines: SentMachine[]
@@ -100,10 +102,11 @@ export class Generator {
     return this.#deliver(held)
   }
 
-  /** The newest reading of each machine. It has one tag, so that the state shows what all others have left. */
+  /** The newest readings of all machines, with one tag each, so that the state shows what all others have left. */
   closing(): string[] {
+    const machines = Array.from({ length: CLOSING_READINGS }, () => this.machines).flat()
     return this.#deliver(
-      this.machines.map((machine) => {
+      machines.map((machine) => {
         machine.seq += 1
         return this.#send(machine, machine.seq, this.#content(this.#clock + 1, [this.#random.pick(TAGS)]))
       }),
