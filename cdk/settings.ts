@@ -20,8 +20,10 @@ interface StageSettings {
   production: boolean
   database: { instanceType: string; storageGb: number; maxStorageGb: number; backupDays: number }
   cacheNodeType: string
-  /** Days of telemetry kept in Postgres. */
+  /** Days for which each reading is kept in Postgres. */
   hotRetentionDays: number
+  /** Days for which its minutes and hours are: about 35 bytes per tag and minute. */
+  historyRetentionDays: number
   logRetention: RetentionDays
   /** Concurrent invocations per consumer. Each holds one database connection, so their sum stays far below the instance's limit. */
   maxConcurrency: { telemetry: number; status: number; fanOut: number }
@@ -36,6 +38,7 @@ const STAGES = {
     database: { instanceType: 't4g.small', storageGb: 20, maxStorageGb: 100, backupDays: 1 },
     cacheNodeType: 'cache.t4g.micro',
     hotRetentionDays: 30,
+    historyRetentionDays: 90,
     logRetention: RetentionDays.ONE_WEEK,
     maxConcurrency: { telemetry: 2, status: 2, fanOut: 2 },
   },
@@ -45,6 +48,7 @@ const STAGES = {
     database: { instanceType: 'm7g.large', storageGb: 200, maxStorageGb: 2000, backupDays: 14 },
     cacheNodeType: 'cache.t4g.medium',
     hotRetentionDays: 30,
+    historyRetentionDays: 730,
     logRetention: RetentionDays.THREE_MONTHS,
     maxConcurrency: { telemetry: 16, status: 4, fanOut: 16 },
     apiConcurrency: 100,

@@ -18,6 +18,9 @@ export interface Database {
   machine_state: MachineStates
   machine_ledger: MachineLedgers
   audit_log: AuditLog
+  rollups: Rollups
+  rollup_queue: RollupQueue
+  rollup_progress: RollupProgress
 }
 
 export interface Tenants {
@@ -161,4 +164,40 @@ export interface AuditLog {
   before: ColumnType<unknown, string | null, never>
   after: ColumnType<unknown, string | null, never>
   request_id: string
+}
+
+/** One tag of a machine in one hour; the migration says which columns each kind has. */
+export interface Rollups {
+  tenant_id: string
+  machine_id: string
+  tag: string
+  /** Epoch ms / 3,600,000. */
+  hour: number
+  kind: 'number' | 'boolean' | 'string'
+  count: number
+  min: number | null
+  max: number | null
+  sum: number | null
+  last: number | null
+  known_ms: number | null
+  minute_count: number[] | null
+  minute_min: (number | null)[] | null
+  minute_max: (number | null)[] | null
+  minute_sum: (number | null)[] | null
+  minute_last: (number | null)[] | null
+  minute_known_ms: (number | null)[] | null
+  change_ms: number[] | null
+  change_to: (string | null)[] | null
+  last_ms: number | null
+}
+
+export interface RollupQueue {
+  tenant_id: string
+  machine_id: string
+  hour: number
+}
+
+export interface RollupProgress {
+  hour: number
+  single: Generated<true>
 }

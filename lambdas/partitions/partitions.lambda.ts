@@ -1,6 +1,7 @@
 import * as v from 'valibot'
+import { deleteOldRollups, dropOldPartitions } from '../data/drop-old-data.ts'
 import { ensurePartitions } from '../data/partitions.ts'
-import { readEnvironment, retentionEnvironment } from '../runtime/environment.ts'
+import { historyEnvironment, readEnvironment, retentionEnvironment } from '../runtime/environment.ts'
 import { frame, logger } from '../runtime/frame.ts'
 import { openPostgresAsMaster } from '../runtime/postgres.ts'
 import { readDatabaseSecret } from '../runtime/secrets.ts'
@@ -9,16 +10,26 @@ const environment = readEnvironment({
   DATABASE_SECRET_ARN: v.string(),
   LOCAL_ROLE_PASSWORD: v.optional(v.string()),
   ...retentionEnvironment,
+  ...historyEnvironment,
 })
 
-/** Makes the day partitions of telemetry ahead, on a schedule. Throwing means retry, and in the end an alarm. */
+const DELETE_FOR_MS = 30_000
+
+/**
+ * On a schedule: makes the day partitions of telemetry ahead, and drops what is older than its retention. Throwing means
+ * retry, and in the end an alarm.
+ */
 export const handler = frame(async () => {
   const secret = await readDatabaseSecret(environment.DATABASE_SECRET_ARN)
   const { db, close } = openPostgresAsMaster(secret, environment.LOCAL_ROLE_PASSWORD === undefined)
   try {
-    const made = await ensurePartitions(db, Date.now(), environment.HOT_RETENTION_DAYS)
-    logger.info('Partitions made ahead', { made })
-    return { made }
+    const now = Date.now()
+    const made = await ensurePartitions(db, now, environment.HOT_RETENTION_DAYS)
+    const dropped = await dropOldPartitions(db, now, environment.HOT_RETENTION_DAYS)
+    if (dropped.waiting > 0) logger.warn('Old days are kept until they are rolled up', { days: dropped.waiting })
+    const rollups = await deleteOldRollups(db, now, environment.HISTORY_RETENTION_DAYS, DELETE_FOR_MS)
+    logger.info('Partitions made ahead, old data dropped', { made, dropped: dropped.partitions, rollups })
+    return { made, dropped: dropped.partitions, rollups }
   } finally {
     await close()
   }

@@ -19,10 +19,13 @@ export const redisEnvironment = { REDIS_URL: Url, REDIS_SECRET_ARN: v.optional(v
 /** What a consumer of a queue needs to refuse a message for good, or to have it back later. */
 export const queueEnvironment = { QUEUE_URL: Url, DEAD_LETTER_QUEUE_URL: Url, FAN_OUT_QUEUE_URL: Url }
 
+const Days = v.pipe(v.string(), v.regex(/^[1-9]\d*$/), v.transform(Number))
+
 /** Days of telemetry kept as raw events. One value per stage, the same for all functions. */
-export const retentionEnvironment = {
-  HOT_RETENTION_DAYS: v.optional(v.pipe(v.string(), v.regex(/^[1-9]\d*$/), v.transform(Number)), '30'),
-}
+export const retentionEnvironment = { HOT_RETENTION_DAYS: v.optional(Days, '30') }
+
+/** Days for which history is kept: raw events while they are hot, minutes and hours from then on. */
+export const historyEnvironment = { HISTORY_RETENTION_DAYS: v.optional(Days, '730') }
 
 /**
  * Reads the process's environment, once at start. Throws an error that names each variable that is missing or wrong,

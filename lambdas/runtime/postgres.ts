@@ -37,6 +37,8 @@ export function openPostgres<Database>(settings: PostgresSettings): Postgres<Dat
       : { password: settings.PGPASSWORD }),
     // Below the Lambda's time-out, so that a lock which is not given shows as an error with a code.
     statement_timeout: 20_000,
+    // A process that dies in mid transaction leaves its locks for no longer.
+    idle_in_transaction_session_timeout: 30_000,
   })
 }
 

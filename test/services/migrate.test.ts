@@ -45,7 +45,7 @@ test('there is a partition for each hot day and a week ahead; a missing one is m
   expect(before.at(-1)).toBe(dayOf(Date.now() + 7 * 86_400_000))
 
   await database.master.query(`drop table ${before[3]!}, ${before.at(-1)!}`)
-  expect(await handler({}, lambdaContext)).toEqual({ made: 2 })
+  expect(await handler({}, lambdaContext)).toEqual({ made: 2, dropped: [], rollups: 0 })
   expect(await names()).toEqual(before)
   const keys = await column<number>(
     `select count(*) from pg_inherits i join pg_index x on x.indexrelid = i.inhrelid where x.indisprimary`,
@@ -61,13 +61,13 @@ test('row-level security of the API is on for every table that holds data of a t
   const walled = await column<string>(`select c.relname from ${tables} and c.relrowsecurity and exists (
       select from pg_policy p where p.polrelid = c.oid and 'iot_api'::regrole = any(p.polroles)
         and pg_get_expr(p.polqual, p.polrelid) like '%app.tenant_id%') order by 1`)
-  expect(all.length).toBeGreaterThanOrEqual(11)
+  expect(all.length).toBeGreaterThanOrEqual(13)
   expect(walled).toEqual(all)
 })
 
 test('partitions can only be reached through their parent', async () => {
   const granted =
-    await column<string>(`select c.relname from pg_class c, unnest(array['iot_api', 'iot_ingest', 'iot_admin']) as r(name)
+    await column<string>(`select c.relname from pg_class c, unnest(array['iot_api', 'iot_ingest', 'iot_admin', 'iot_rollup']) as r(name)
     where c.relispartition and c.relkind = 'r' and has_table_privilege(r.name, c.oid, 'select, insert, update, delete')`)
   expect(granted).toEqual([])
 })

@@ -16,7 +16,8 @@ const POSTING = ['AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI']
 /** What each function finds in its environment; its own schema in lambdas/ asks for the same. */
 const ENVIRONMENT: Record<string, string[]> = {
   Migrate: ['DATABASE_SECRET_ARN', 'HOT_RETENTION_DAYS'],
-  Partitions: ['DATABASE_SECRET_ARN', 'HOT_RETENTION_DAYS'],
+  Partitions: ['DATABASE_SECRET_ARN', 'HISTORY_RETENTION_DAYS', 'HOT_RETENTION_DAYS'],
+  Rollup: POSTGRES,
   Ingest: [...POSTGRES, ...REDIS, ...QUEUES, 'HOT_RETENTION_DAYS'],
   Status: [...POSTGRES, ...REDIS, ...QUEUES],
   PresenceSweep: [...POSTGRES, ...REDIS, 'FAN_OUT_QUEUE_URL', 'STATUS_QUEUE_URL'],
@@ -62,22 +63,31 @@ describe('functions', () => {
       expect(functions[name]?.properties.Timeout, name).toBeLessThan(30)
   })
 
-  it('migrate at each deployment, make partitions every six hours, and sweep presence each minute', () => {
+  it('migrate at each deployment, make partitions every six hours, roll up and sweep presence each minute', () => {
     expect(resources(templates, 'Custom::Trigger').map(({ properties }) => properties)).toEqual([
       expect.objectContaining({ InvocationType: 'RequestResponse', ExecuteOnHandlerChange: true }),
     ])
-    expect(resources(templates, 'AWS::Events::Rule').map(({ properties }) => properties['ScheduleExpression'])).toEqual(
-      ['rate(6 hours)', 'rate(1 minute)'],
-    )
+    const schedules = resources(templates, 'AWS::Events::Rule').map(({ id, properties }) => [
+      id.slice(0, -8),
+      properties['ScheduleExpression'],
+    ])
+    expect(schedules).toEqual([
+      ['PartitionsSchedule', 'rate(6 hours)'],
+      ['RollupSchedule', 'rate(1 minute)'],
+      ['PresenceSweepSchedule', 'rate(1 minute)'],
+    ])
   })
 
-  it('write the metric that the alarm on the pipeline reads, under the name that the sweep has in its environment', () => {
+  it.each([
+    ['PresenceSweep', 'StatusPipelineBehind'],
+    ['Rollup', 'RollupHoursWaiting'],
+  ])('%s writes the metric that an alarm reads, %s, under the name in its environment', (name, metric) => {
     const alarms = resources<{ MetricName: string; Namespace: string; Dimensions: unknown }>(
       templates,
       'AWS::CloudWatch::Alarm',
     )
-    const { Variables } = functions['PresenceSweep']!.properties.Environment!
-    expect(alarms.find(({ properties }) => properties.MetricName === 'StatusPipelineBehind')?.properties).toMatchObject(
+    const { Variables } = functions[name]!.properties.Environment!
+    expect(alarms.find(({ properties }) => properties.MetricName === metric)?.properties).toMatchObject(
       {
         Namespace: Variables['POWERTOOLS_METRICS_NAMESPACE'],
         Dimensions: [{ Name: 'service', Value: Variables['POWERTOOLS_SERVICE_NAME'] }],

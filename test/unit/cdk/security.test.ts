@@ -73,6 +73,7 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
     expect(connects('LiveSocket')).toEqual(['/iot_api'])
     expect(connects('Api')).toEqual(['/iot_api'])
     expect(connects('Admin')).toEqual(['/iot_admin'])
+    expect(connects('Rollup')).toEqual(['/iot_rollup'])
     expect(connects('FanOut')).toBeNull()
     expect(connects('Authorizer')).toBeNull()
   })
@@ -101,6 +102,7 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
       'Migrate',
       'Partitions',
       'PresenceSweep',
+      'Rollup',
       'Status',
     ])
     expect(reaching('Redis').toSorted()).toEqual(['Api', 'FanOut', 'Ingest', 'LiveSocket', 'PresenceSweep', 'Status'])

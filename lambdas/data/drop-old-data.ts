@@ -1,0 +1,88 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Kysely, sql } from 'kysely'
+import pg from 'pg'
+import { DAY_MS, oldestHotDay } from './partitions.ts'
+import { HOUR_MS, isRolledUpBefore } from './rollup-queue.ts'
+
+/** Detaching waits for the statements that use the table; a long one is not waited for, but met again. */
+const TRIES = 5
+const LOCK_TIMEOUT_MS = 2000
+
+export interface Dropped {
+  partitions: string[]
+  /** Days that could go, but wait to be rolled up first. */
+  waiting: number
+}
+
+/**
+ * Drops the day partitions that are no longer hot. A day more is kept than consumers write (they take `oldestHotDay`
+ * when a batch begins), and a day whose hours are not all rolled up stays. DETACH CONCURRENTLY lets ingest go on
+ * meanwhile; when it was broken off, in whatever state, the next run finishes it: tables are found by their name.
+ * Throws (55P03) when a lock is not given in any of the tries.
+ */
+export async function dropOldPartitions<T>(db: Kysely<T>, now: number, hotRetentionDays: number): Promise<Dropped> {
+  const before = new Date(oldestHotDay(now, hotRetentionDays) - DAY_MS).toISOString().slice(0, 10).replaceAll('-', '')
+  return db.connection().execute(async (connection) => {
+    await sql`set lock_timeout = ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(connection)
+    try {
+      const { rows } = await sql<{ name: string; endsAt: number }>`
+        select relname as name, extract(epoch from to_date(right(relname, 8), 'YYYYMMDD') + 1)::int8 * 1000 as "endsAt"
+        from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'
+          and relname ~ '^telemetry_events_[0-9]{8}$' and right(relname, 8) < ${before} order by 1`.execute(connection)
+      const partitions: string[] = []
+      for (const { name, endsAt } of rows) {
+        if (!(await isRolledUpBefore(connection, endsAt / HOUR_MS))) break
+        await retried(() => drop(connection, name))
+        partitions.push(name)
+      }
+      return { partitions, waiting: rows.length - partitions.length }
+    } finally {
+      await sql`reset lock_timeout`.execute(connection)
+    }
+  })
+}
+
+async function drop<T>(db: Kysely<T>, name: string): Promise<void> {
+  const { rows } = await sql<{ pending: boolean }>`
+    select inhdetachpending as pending from pg_inherits where inhrelid = ${name}::regclass`.execute(db)
+  const [attached] = rows
+  if (attached) {
+    const how = attached.pending ? 'finalize' : 'concurrently'
+    await sql`alter table telemetry_events detach partition ${sql.id(name)} ${sql.raw(how)}`.execute(db)
+  }
+  await sql`drop table ${sql.id(name)}`.execute(db)
+}
+
+async function retried(work: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await work()
+      return
+    } catch (error) {
+      const isLocked = error instanceof pg.DatabaseError && error.code === '55P03'
+      if (!isLocked || attempt === TRIES) throw error
+      await sleep(1000)
+    }
+  }
+}
+
+const ROWS_AT_ONCE = 20_000
+
+/** Deletes the rollups of days that are no longer kept, at most for so long: the rest waits for the next run. */
+export async function deleteOldRollups<T>(
+  db: Kysely<T>,
+  now: number,
+  historyRetentionDays: number,
+  forMs: number,
+): Promise<number> {
+  const before = oldestHotDay(now, historyRetentionDays) / HOUR_MS
+  const until = Date.now() + forMs
+  let total = 0
+  for (;;) {
+    const { numAffectedRows = 0n } = await sql`
+      delete from rollups where ctid = any(array(
+        select ctid from rollups where hour < ${before} limit ${ROWS_AT_ONCE}))`.execute(db)
+    total += Number(numAffectedRows)
+    if (numAffectedRows < ROWS_AT_ONCE || Date.now() > until) return total
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Rolls up one hour of one machine from its raw readings, however often it is asked to: the row is made anew each time.
+ *
+ * No reading is ever missing for good, because (1) whoever commits a reading of an hour that is over commits a queue row
+ * with it, (2) queue rows are deleted by a statement older than the one that reads the readings (READ COMMITTED: each
+ * statement has its own snapshot), so a reading that is not seen has left a row that is not deleted, and (3) an advisory
+ * lock on (machine, hour), held to commit, keeps a second job from storing what it had read before. Row locks on the
+ * queue would not do: two jobs could hold two rows of the same hour. A crash gives back rows and lock.
+ */
+import { type Kysely, sql, type Transaction } from 'kysely'
+import type { Database, RollupQueue, Rollups } from './database.ts'
+import { pagesOfReadings } from './read-readings.ts'
+import { HOUR_MS } from './rollup-queue.ts'
+import { addTo, type Cell, emptyCell, TagSeries, type TextChanges } from './tag-series.ts'
+
+const MINUTE_MS = 60_000
+
+/** Of several changes of a string within a second the last is kept: an hour has at most 3,600. */
+const THIN_MS = 1000
+
+/** Rows of one INSERT, far from Postgres' 65,535 parameters. */
+const ROWS_AT_ONCE = 500
+
+/** Takes one (machine, hour) from the queue, the newest hour first. False when there was none to take. */
+export async function rollUpNext(db: Kysely<Database>): Promise<boolean> {
+  return db.transaction().execute(async (transaction) => {
+    const taken = await takeHour(transaction)
+    if (taken === undefined) return false
+    const rows = await rollUp(transaction, taken)
+    for (let start = 0; start < rows.length; start += ROWS_AT_ONCE)
+      await store(transaction, rows.slice(start, start + ROWS_AT_ONCE))
+    return true
+  })
+}
+
+async function takeHour(transaction: Transaction<Database>): Promise<RollupQueue | undefined> {
+  const { rows } = await sql<RollupQueue>`
+    with free as materialized (
+      select c.hour, c.machine_id
+      from (select distinct hour, machine_id from rollup_queue order by hour desc, machine_id desc limit 64) c
+      where pg_try_advisory_xact_lock(7004, uuid_hash(c.machine_id) # hashint8(c.hour)) limit 1
+    )
+    delete from rollup_queue q using free f where q.hour = f.hour and q.machine_id = f.machine_id
+    returning q.tenant_id, q.machine_id, q.hour`.execute(transaction)
+  return rows[0]
+}
+
+async function rollUp(db: Transaction<Database>, { tenant_id, machine_id, hour }: RollupQueue): Promise<Rollups[]> {
+  const range = { tenantId: tenant_id, machineId: machine_id, from: hour * HOUR_MS, to: (hour + 1) * HOUR_MS }
+  const tags = new Map<string, TagSeries>()
+  for await (const page of pagesOfReadings(db, range)) {
+    for (const { ts, values, quality } of page) {
+      for (const [tag, value] of Object.entries(values)) {
+        let series = tags.get(tag)
+        if (!series) tags.set(tag, (series = new TagSeries({ cellMs: MINUTE_MS, thinMs: THIN_MS })))
+        const isBad = quality !== null && Object.hasOwn(quality, tag) && quality[tag] === 'bad'
+        series.add(ts, isBad ? null : value)
+      }
+    }
+  }
+  return [...tags].flatMap(([tag, series]) => {
+    series.end(range.to)
+    const key = { tenant_id, machine_id, tag, hour }
+    return [
+      ...(series.number.size > 0 ? [{ ...key, ...cellsRow('number', series.number, range.from) }] : []),
+      ...(series.boolean.size > 0 ? [{ ...key, ...cellsRow('boolean', series.boolean, range.from) }] : []),
+      ...(series.text.count > 0 ? [{ ...key, ...changesRow(series.text, range.from) }] : []),
+    ]
+  })
+}
+
+type Row = Omit<Rollups, 'tenant_id' | 'machine_id' | 'tag' | 'hour'>
+
+function cellsRow(kind: 'number' | 'boolean', cells: Map<number, Cell>, from: number): Row {
+  const minutes = Array.from({ length: HOUR_MS / MINUTE_MS }, (_, minute) => cells.get(from + minute * MINUTE_MS))
+  const hour = emptyCell()
+  for (const cell of minutes) if (cell) merge(hour, cell)
+  const ofMinutes = (what: keyof Cell) => minutes.map((cell) => cell?.[what] ?? null)
+  return {
+    kind,
+    count: hour.count,
+    ...{ min: hour.min, max: hour.max, sum: hour.sum, last: hour.last },
+    known_ms: kind === 'boolean' ? hour.weight : null,
+    minute_count: minutes.map((cell) => cell?.count ?? 0),
+    minute_min: ofMinutes('min'),
+    minute_max: ofMinutes('max'),
+    minute_sum: ofMinutes('sum'),
+    minute_last: ofMinutes('last'),
+    minute_known_ms: kind === 'boolean' ? ofMinutes('weight') : null,
+    ...{ change_ms: null, change_to: null, last_ms: null },
+  }
+}
+
+/** Adds the cell that follows. */
+export function merge(into: Cell, next: Cell): void {
+  into.count += next.count
+  into.min = Math.min(into.min, next.min)
+  into.max = Math.max(into.max, next.max)
+  into.last = next.last
+  addTo(into, next.sum, next.weight)
+}
+
+function changesRow({ count, changes, lastAt }: TextChanges, from: number): Row {
+  return {
+    kind: 'string',
+    count,
+    ...{ min: null, max: null, sum: null, last: null, known_ms: null },
+    ...{ minute_count: null, minute_min: null, minute_max: null },
+    ...{ minute_sum: null, minute_last: null, minute_known_ms: null },
+    change_ms: changes.map(([at]) => at - from),
+    change_to: changes.map(([, value]) => value),
+    last_ms: lastAt! - from,
+  }
+}
+
+async function store(transaction: Transaction<Database>, rows: Rollups[]): Promise<void> {
+  const columns = Object.keys(rows[0]!) as (keyof Rollups)[]
+  const key = ['machine_id', 'tag', 'hour', 'kind'] as const
+  await transaction
+    .insertInto('rollups')
+    .values(rows)
+    .onConflict((conflict) =>
+      conflict
+        .columns(key)
+        .doUpdateSet((eb) => Object.fromEntries(columns.map((name) => [name, eb.ref(`excluded.${name}`)]))),
+    )
+    .execute()
+}
