@@ -1,7 +1,8 @@
 import * as v from 'valibot'
 import { ApiErrorCode } from './error-codes.ts'
-import { LiveGateway, LiveMachine } from './live.ts'
-import { EpochMs, Slug, ThingName } from './slugs.ts'
+import { LiveGateway, LiveMachine, MachineState } from './live.ts'
+import { EpochMs, Slug, TagName, ThingName } from './slugs.ts'
+import { Quality, Scalar } from './telemetry.ts'
 
 const Uuid = v.pipe(v.string(), v.uuid())
 const Name = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(120))
@@ -73,6 +74,70 @@ export const Machine = v.object({ ...LiveMachine.entries, plantId: Uuid })
 export type Machine = v.InferOutput<typeof Machine>
 export const MachinePage = page(Machine)
 export type MachinePage = v.InferOutput<typeof MachinePage>
+
+/** Number, boolean or string; null when a tag has had no value yet. */
+const TagKind = v.nullable(v.picklist(['number', 'boolean', 'string']))
+
+export const MachineTag = v.object({
+  tag: TagName,
+  kind: TagKind,
+  unit: v.nullable(v.string()),
+  /** The newest one; null when it could not be read. */
+  value: Scalar,
+  quality: v.picklist(['good', ...Quality.options]),
+  timestamp: EpochMs,
+})
+export type MachineTag = v.InferOutput<typeof MachineTag>
+export const MachineTagPage = page(MachineTag)
+
+/** A reading as it was stored. */
+export const MachineEvent = MachineState
+export type MachineEvent = v.InferOutput<typeof MachineEvent>
+export const MachineEventPage = page(MachineEvent)
+
+const EpochMsText = v.pipe(v.string(), v.regex(/^\d{1,15}$/, 'must be epoch milliseconds'), v.transform(Number))
+
+export const EventsQuery = v.strictObject({
+  ...PageQuery.entries,
+  from: v.optional(EpochMsText),
+  to: v.optional(EpochMsText),
+})
+
+export const MAX_BUCKETS = 2000
+
+export const HistoryQuery = v.strictObject({
+  tag: TagName,
+  from: EpochMsText,
+  to: EpochMsText,
+  buckets: v.optional(
+    v.pipe(v.string(), v.regex(/^\d{1,4}$/), v.transform(Number), v.minValue(2), v.maxValue(MAX_BUCKETS)),
+    '1000',
+  ),
+})
+
+/** `[t, min, avg, max, count]`. Booleans: false 0, true 1, avg is the share of the time that it was true. */
+export const HistoryPoint = v.tuple([EpochMs, v.number(), v.number(), v.number(), v.number()])
+export type HistoryPoint = v.InferOutput<typeof HistoryPoint>
+
+const historyRange = { tag: TagName, from: EpochMs, to: EpochMs, bucketMs: v.number() }
+
+/**
+ * At most as many points as buckets were asked for, in order of time; where nothing is known there is none.
+ * Numbers and booleans: each point is the bucket that begins at `t`, a multiple of `bucketMs` (UTC), and `from` and `to` are
+ * widened to whole buckets. `bucketMs` 0: each point is one reading.
+ * Strings: `[t, value]`, changes; null from when on it is not known, because it could not be read or nothing was heard for
+ * 5 minutes. `bucketMs` above 0: there were more; the last change of each bucket.
+ */
+export const History = v.variant('kind', [
+  v.object({ kind: v.picklist(['number', 'boolean']), ...historyRange, points: v.array(HistoryPoint) }),
+  v.object({
+    kind: v.literal('string'),
+    ...historyRange,
+    points: v.array(v.tuple([EpochMs, v.nullable(v.string())])),
+  }),
+  v.object({ kind: v.null(), ...historyRange, points: v.array(v.never()) }),
+])
+export type History = v.InferOutput<typeof History>
 
 export const Gateway = v.object({
   ...LiveGateway.entries,

@@ -66,6 +66,8 @@ export class ApiStack extends Stack {
         FIREBASE_PROJECT_ID: settings.firebase.projectId,
         API_URL: httpApi.apiEndpoint,
         REALTIME_URL: live.url,
+        HOT_RETENTION_DAYS: String(settings.hotRetentionDays),
+        HISTORY_RETENTION_DAYS: String(settings.historyRetentionDays),
       },
       ...(settings.apiConcurrency && { reservedConcurrency: settings.apiConcurrency }),
     })

@@ -3,7 +3,13 @@ import { IoTClient } from '@aws-sdk/client-iot'
 import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import * as v from 'valibot'
 import type { Database } from '../data/database.ts'
-import { postgresEnvironment, readEnvironment, redisEnvironment } from '../runtime/environment.ts'
+import {
+  historyEnvironment,
+  postgresEnvironment,
+  readEnvironment,
+  redisEnvironment,
+  retentionEnvironment,
+} from '../runtime/environment.ts'
 import { frame } from '../runtime/frame.ts'
 import { openPostgres } from '../runtime/postgres.ts'
 import { openRedis } from '../runtime/redis.ts'
@@ -13,6 +19,8 @@ import { AMAZON_ROOT_CAS } from './iot/amazon-root-cas.ts'
 const environment = readEnvironment({
   ...postgresEnvironment,
   ...redisEnvironment,
+  ...retentionEnvironment,
+  ...historyEnvironment,
   API_URL: v.pipe(v.string(), v.url()),
   REALTIME_URL: v.pipe(v.string(), v.url()),
   IOT_CA_PEM: v.optional(v.string(), AMAZON_ROOT_CAS),
@@ -24,6 +32,8 @@ const services = {
   iot: new IoTClient(),
   apiUrl: environment.API_URL.replace(/\/$/, ''),
   realtimeUrl: environment.REALTIME_URL,
+  hotRetentionDays: environment.HOT_RETENTION_DAYS,
+  historyRetentionDays: environment.HISTORY_RETENTION_DAYS,
   iotCaPem: environment.IOT_CA_PEM,
 }
 

@@ -3,13 +3,16 @@ import { route as createTicket } from './routes/create-ticket.ts'
 import { route as enrol } from './routes/enrol.ts'
 import { route as getGateway } from './routes/get-gateway.ts'
 import { route as getHealth } from './routes/get-health.ts'
+import { route as getHistory } from './routes/get-history.ts'
 import { route as getMachine } from './routes/get-machine.ts'
 import { route as getMe } from './routes/get-me.ts'
 import { openApiRoute } from './routes/get-openapi.ts'
 import { route as listGatewayConnections } from './routes/list-gateway-connections.ts'
+import { route as listEvents } from './routes/list-events.ts'
 import { route as listGateways } from './routes/list-gateways.ts'
 import { route as listMachines } from './routes/list-machines.ts'
 import { route as listPlants } from './routes/list-plants.ts'
+import { route as listTags } from './routes/list-tags.ts'
 import type { Route } from './route.ts'
 
 /** Every route of the API. The dispatcher, the OpenAPI document and the tests of permissions work from this list. */
@@ -18,6 +21,9 @@ export const routes: readonly Route[] = [
   listPlants,
   listMachines,
   getMachine,
+  listTags,
+  getHistory,
+  listEvents,
   listGateways,
   getGateway,
   listGatewayConnections,

@@ -12,6 +12,9 @@ export interface Services {
   apiUrl: string
   /** Where browsers open the live socket. */
   realtimeUrl: string
+  hotRetentionDays: number
+  /** Of minutes and hours. */
+  historyRetentionDays: number
   /** Signs the MQTT endpoint's server certificate. */
   iotCaPem: string
 }

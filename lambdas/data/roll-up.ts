@@ -11,7 +11,7 @@ import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Database, RollupQueue, Rollups } from './database.ts'
 import { pagesOfReadings } from './read-readings.ts'
 import { HOUR_MS } from './rollup-queue.ts'
-import { addTo, type Cell, emptyCell, TagSeries, type TextChanges } from './tag-series.ts'
+import { type Cell, emptyCell, mergeCell, TagSeries, type TextChanges } from './tag-series.ts'
 
 const MINUTE_MS = 60_000
 
@@ -74,7 +74,7 @@ type Row = Omit<Rollups, 'tenant_id' | 'machine_id' | 'tag' | 'hour'>
 function cellsRow(kind: 'number' | 'boolean', cells: Map<number, Cell>, from: number): Row {
   const minutes = Array.from({ length: HOUR_MS / MINUTE_MS }, (_, minute) => cells.get(from + minute * MINUTE_MS))
   const hour = emptyCell()
-  for (const cell of minutes) if (cell) merge(hour, cell)
+  for (const cell of minutes) if (cell) mergeCell(hour, cell)
   const ofMinutes = (what: keyof Cell) => minutes.map((cell) => cell?.[what] ?? null)
   return {
     kind,
@@ -89,15 +89,6 @@ function cellsRow(kind: 'number' | 'boolean', cells: Map<number, Cell>, from: nu
     minute_known_ms: kind === 'boolean' ? ofMinutes('weight') : null,
     ...{ change_ms: null, change_to: null, last_ms: null },
   }
-}
-
-/** Adds the cell that follows. */
-export function merge(into: Cell, next: Cell): void {
-  into.count += next.count
-  into.min = Math.min(into.min, next.min)
-  into.max = Math.max(into.max, next.max)
-  into.last = next.last
-  addTo(into, next.sum, next.weight)
 }
 
 function changesRow({ count, changes, lastAt }: TextChanges, from: number): Row {

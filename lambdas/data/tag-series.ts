@@ -38,7 +38,7 @@ export class TagSeries {
   #held: { cell: Cell; since: number; until: number } | undefined
 
   /** `cellMs` divides a minute. `thinMs`: of several changes of a string within this time the last is kept. */
-  constructor({ cellMs, thinMs = 0 }: { cellMs: number; thinMs?: number }) {
+  constructor({ cellMs, thinMs }: { cellMs: number; thinMs?: number }) {
     this.#cellMs = cellMs
     this.text = new TextChanges(thinMs)
   }
@@ -80,9 +80,18 @@ function cellAt(cells: Map<number, Cell>, start: number): Cell {
 export const emptyCell = (): Cell => ({ count: 0, min: Infinity, max: -Infinity, sum: 0, weight: 0, last: 0 })
 
 /** Never infinite, which JSON does not know: PLCs that were never written to can hold numbers near the greatest one. */
-export function addTo(cell: Cell, sum: number, weight: number): void {
+function addTo(cell: Cell, sum: number, weight: number): void {
   cell.sum = Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, cell.sum + sum))
   cell.weight += weight
+}
+
+/** Adds the cell that follows. */
+export function mergeCell(into: Cell, next: Cell): void {
+  into.count += next.count
+  into.min = Math.min(into.min, next.min)
+  into.max = Math.max(into.max, next.max)
+  into.last = next.last
+  addTo(into, next.sum, next.weight)
 }
 
 /** Within min and max in spite of rounding, and where a boolean was known for less than a millisecond. */
@@ -96,7 +105,7 @@ export class TextChanges {
   lastAt: number | undefined
   readonly #thinMs: number
 
-  constructor(thinMs = 0) {
+  constructor(thinMs = 1) {
     this.#thinMs = thinMs
   }
 
@@ -127,8 +136,7 @@ export class TextChanges {
   #change(at: number, value: string | null): void {
     const before = this.changes.at(-1)
     if (before && before[1] === value) return
-    if (before && this.#thinMs > 0 && Math.floor(before[0] / this.#thinMs) === Math.floor(at / this.#thinMs))
-      before[1] = value
+    if (before && Math.floor(before[0] / this.#thinMs) === Math.floor(at / this.#thinMs)) before[1] = value
     else this.changes.push([at, value])
   }
 }

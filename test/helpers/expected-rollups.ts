@@ -48,7 +48,7 @@ export function expectedChanges(readings: TagReading[], thinMs: number): [number
   for (const [at, value] of told) {
     const before = changes.at(-1)
     if (before?.[1] === value) continue
-    if (before && thinMs > 0 && Math.floor(before[0] / thinMs) === Math.floor(at / thinMs)) before[1] = value
+    if (before && Math.floor(before[0] / thinMs) === Math.floor(at / thinMs)) before[1] = value
     else changes.push([at, value])
   }
   return changes

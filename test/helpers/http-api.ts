@@ -47,6 +47,8 @@ export async function startHttpApi(overrides: Partial<Services> = {}): Promise<H
     iot: new IoTClient({ region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }),
     apiUrl: 'https://api.example.com',
     realtimeUrl: 'wss://live.example.com/live',
+    hotRetentionDays: 30,
+    historyRetentionDays: 730,
     iotCaPem: 'CA',
     ...overrides,
   }

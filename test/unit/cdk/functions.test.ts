@@ -23,7 +23,15 @@ const ENVIRONMENT: Record<string, string[]> = {
   PresenceSweep: [...POSTGRES, ...REDIS, 'FAN_OUT_QUEUE_URL', 'STATUS_QUEUE_URL'],
   FanOut: [...REDIS, ...POSTING],
   LiveSocket: [...POSTGRES, ...REDIS, ...POSTING],
-  Api: [...POSTGRES, ...REDIS, 'API_URL', 'FIREBASE_PROJECT_ID', 'REALTIME_URL'],
+  Api: [
+    ...POSTGRES,
+    ...REDIS,
+    'API_URL',
+    'FIREBASE_PROJECT_ID',
+    'HISTORY_RETENTION_DAYS',
+    'HOT_RETENTION_DAYS',
+    'REALTIME_URL',
+  ],
   Authorizer: ['FIREBASE_PROJECT_ID'],
   Admin: [...POSTGRES, 'FIREBASE_PROJECT_ID', 'FIREBASE_SECRET_ARN'],
 }
