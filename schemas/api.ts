@@ -95,8 +95,6 @@ export const MachineEvent = MachineState
 export type MachineEvent = v.InferOutput<typeof MachineEvent>
 export const MachineEventPage = page(MachineEvent)
 
-const EpochMsText = v.pipe(v.string(), v.regex(/^\d{1,15}$/, 'must be epoch milliseconds'), v.transform(Number))
-
 export const EventsQuery = v.strictObject({
   ...PageQuery.entries,
   from: v.optional(EpochMsText),

@@ -136,7 +136,7 @@ export class TextChanges {
   #change(at: number, value: string | null): void {
     const before = this.changes.at(-1)
     if (before && before[1] === value) return
-    if (before && Math.floor(before[0] / this.#thinMs) === Math.floor(at / this.#thinMs)) before[1] = value
-    else this.changes.push([at, value])
+    if (before && Math.floor(before[0] / this.#thinMs) === Math.floor(at / this.#thinMs)) this.changes.pop()
+    if (this.changes.at(-1)?.[1] !== value) this.changes.push([at, value])
   }
 }

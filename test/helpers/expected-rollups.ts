@@ -44,12 +44,8 @@ export function expectedChanges(readings: TagReading[], thinMs: number): [number
     const next = readings[index + 1]
     return next !== undefined && next.at - at > 300_000 ? [text, [at + 300_000, null]] : [text]
   })
-  const changes: [number, string | null][] = []
-  for (const [at, value] of told) {
-    const before = changes.at(-1)
-    if (before?.[1] === value) continue
-    if (before && Math.floor(before[0] / thinMs) === Math.floor(at / thinMs)) before[1] = value
-    else changes.push([at, value])
-  }
-  return changes
+  const onlyChanges = (all: typeof told) =>
+    all.filter(([, value], index) => index === 0 || value !== all[index - 1]![1])
+  const windows = Map.groupBy(onlyChanges(told), ([at]) => Math.floor(at / thinMs))
+  return onlyChanges([...windows.values()].map((inside) => inside.at(-1)!))
 }

@@ -95,12 +95,10 @@ describe('functions', () => {
       'AWS::CloudWatch::Alarm',
     )
     const { Variables } = functions[name]!.properties.Environment!
-    expect(alarms.find(({ properties }) => properties.MetricName === metric)?.properties).toMatchObject(
-      {
-        Namespace: Variables['POWERTOOLS_METRICS_NAMESPACE'],
-        Dimensions: [{ Name: 'service', Value: Variables['POWERTOOLS_SERVICE_NAME'] }],
-      },
-    )
+    expect(alarms.find(({ properties }) => properties.MetricName === metric)?.properties).toMatchObject({
+      Namespace: Variables['POWERTOOLS_METRICS_NAMESPACE'],
+      Dimensions: [{ Name: 'service', Value: Variables['POWERTOOLS_SERVICE_NAME'] }],
+    })
   })
 })
 
