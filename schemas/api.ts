@@ -204,6 +204,68 @@ export const Enrolment = v.object({
 })
 export type Enrolment = v.InferOutput<typeof Enrolment>
 
+/** `?from=&to=`: `from` <= time < `to`, epoch ms. Each may be left out. */
+export const TimeQuery = v.strictObject({ from: v.optional(EpochMsText), to: v.optional(EpochMsText) })
+export type TimeQuery = v.InferOutput<typeof TimeQuery>
+
+/** `limit`: how many machines are listed. */
+export const CompletenessQuery = v.strictObject({ ...TimeQuery.entries, limit: PageQuery.entries.limit })
+
+/**
+ * Readings by their seqs. `expected` = `stored` + `missing`; `missing` = `held` + `dropped` + `lost`.
+ * `percent` is of `expected`, rounded down to thousandths; null when nothing is expected.
+ */
+const completeness = {
+  /** Declared by a gateway, without those that are underway. */
+  expected: v.number(),
+  stored: v.number(),
+  percent: v.nullable(v.number()),
+  missing: v.number(),
+  /** Missing, and in the outbox of the gateway, as its newest heartbeat says: they are still to come. */
+  held: v.number(),
+  /** Missing, and declared as dropped by the gateway, whose outbox was full. */
+  dropped: v.number(),
+  /** Missing, and nobody is known to have them. */
+  lost: v.number(),
+  /** Declared or sent within the last minute or so, and not stored yet. */
+  underway: v.number(),
+  /** Stored, of seqs that no gateway has declared: whether some are missing between them cannot be said. */
+  undeclared: v.number(),
+}
+
+export const MachineCompleteness = v.object({
+  machineId: Uuid,
+  plantId: Uuid,
+  slug: Slug,
+  name: v.nullable(v.string()),
+  ...completeness,
+})
+export type MachineCompleteness = v.InferOutput<typeof MachineCompleteness>
+
+/** Of all machines asked for together; `items` are the worst of them, the worst first. */
+export const CompletenessSummary = v.object({
+  machines: v.number(),
+  ...completeness,
+  items: v.array(MachineCompleteness),
+})
+export type CompletenessSummary = v.InferOutput<typeof CompletenessSummary>
+
+/** Ranges of seqs include both ends. */
+export const CompletenessOfMachine = v.object({
+  ...MachineCompleteness.entries,
+  /** Deliveries that were not stored, as they came before; counted by whole blocks of 1,024 seqs. */
+  duplicates: v.number(),
+  /** Newest first. */
+  missingRanges: v.array(
+    v.object({ from: v.number(), to: v.number(), state: v.picklist(['held', 'dropped', 'lost']) }),
+  ),
+  /** There are more and older ones. */
+  hasMoreRanges: v.boolean(),
+  /** What was looked at, by outbox; a gateway that is deleted has no name any more. */
+  declared: v.array(v.object({ thingName: v.nullable(ThingName), from: v.number(), to: v.number() })),
+})
+export type CompletenessOfMachine = v.InferOutput<typeof CompletenessOfMachine>
+
 export const RealtimeTicket = v.object({ url: v.string(), ticket: v.string(), expiresAt: EpochMs })
 export type RealtimeTicket = v.InferOutput<typeof RealtimeTicket>
 

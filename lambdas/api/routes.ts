@@ -2,13 +2,16 @@ import { route as createGateway } from './routes/create-gateway.ts'
 import { route as createTicket } from './routes/create-ticket.ts'
 import { route as enrol } from './routes/enrol.ts'
 import { route as getGateway } from './routes/get-gateway.ts'
+import { route as getCompleteness } from './routes/get-completeness.ts'
 import { route as getHealth } from './routes/get-health.ts'
 import { route as getHistory } from './routes/get-history.ts'
+import { route as getMachineCompleteness } from './routes/get-machine-completeness.ts'
 import { route as getMachine } from './routes/get-machine.ts'
 import { route as getMe } from './routes/get-me.ts'
 import { openApiRoute } from './routes/get-openapi.ts'
 import { route as listGatewayConnections } from './routes/list-gateway-connections.ts'
 import { route as listEvents } from './routes/list-events.ts'
+import { route as getPlantCompleteness } from './routes/get-plant-completeness.ts'
 import { route as listGateways } from './routes/list-gateways.ts'
 import { route as listMachines } from './routes/list-machines.ts'
 import { route as listPlants } from './routes/list-plants.ts'
@@ -24,6 +27,9 @@ export const routes: readonly Route[] = [
   listTags,
   getHistory,
   listEvents,
+  getMachineCompleteness,
+  getPlantCompleteness,
+  getCompleteness,
   listGateways,
   getGateway,
   listGatewayConnections,

@@ -17,6 +17,8 @@ export interface Database {
   telemetry_events: TelemetryEvents
   machine_state: MachineStates
   machine_ledger: MachineLedgers
+  declared_ranges: DeclaredRanges
+  full_seqs: FullSeqs
   audit_log: AuditLog
   rollups: Rollups
   rollup_queue: RollupQueue
@@ -151,6 +153,29 @@ export interface MachineLedgers {
   /** bit(1024) as text of 0 and 1. */
   received: string
   repeats: number
+}
+
+/** One outbox that a gateway has had for a machine; migrations/0009 explains the columns. Ranges are multiranges as text. */
+export interface DeclaredRanges {
+  tenant_id: string
+  machine_id: string
+  gateway_id: string
+  first: number
+  last: number
+  dropped: string
+  pending: string
+  since: number
+  heard_at: number
+  grown_at: number
+  earlier_last: number
+  earlier_pending: string
+  earlier_at: number
+}
+
+export interface FullSeqs {
+  machine_id: string
+  tenant_id: string
+  seqs: string
 }
 
 /** Append only. */

@@ -6,6 +6,7 @@ import * as partitions from './migrations/0004-partitions.ts'
 import * as roles from './migrations/0005-roles-and-row-security.ts'
 import * as presence from './migrations/0007-presence.ts'
 import * as rollups from './migrations/0008-rollups.ts'
+import * as completeness from './migrations/0009-completeness.ts'
 
 /**
  * Every migration, by the name under which the database remembers it. A record and no folder scan, as they are bundled.
@@ -19,4 +20,5 @@ export const migrations: Record<string, Migration> = {
   '0005-roles-and-row-security': roles,
   '0007-presence': presence,
   '0008-rollups': rollups,
+  '0009-completeness': completeness,
 }

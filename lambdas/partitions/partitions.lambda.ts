@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { noteFullBlocks } from '../data/completeness.ts'
 import { deleteOldRollups, dropOldPartitions } from '../data/drop-old-data.ts'
 import { ensurePartitions } from '../data/partitions.ts'
 import { historyEnvironment, readEnvironment, retentionEnvironment } from '../runtime/environment.ts'
@@ -16,8 +17,8 @@ const environment = readEnvironment({
 const DELETE_FOR_MS = 30_000
 
 /**
- * On a schedule: makes the day partitions of telemetry ahead, and drops what is older than its retention. Throwing means
- * retry, and in the end an alarm.
+ * On a schedule: makes the day partitions of telemetry ahead, drops what is older than its retention, and notes which
+ * blocks of the ledger are full. Throwing means retry, and in the end an alarm.
  */
 export const handler = frame(async () => {
   const secret = await readDatabaseSecret(environment.DATABASE_SECRET_ARN)
@@ -29,6 +30,7 @@ export const handler = frame(async () => {
     if (dropped.waiting > 0) logger.warn('Old days are kept until they are rolled up', { days: dropped.waiting })
     const rollups = await deleteOldRollups(db, now, environment.HISTORY_RETENTION_DAYS, DELETE_FOR_MS)
     logger.info('Partitions made ahead, old data dropped', { made, dropped: dropped.partitions, rollups })
+    await noteFullBlocks(db)
     return { made, dropped: dropped.partitions, rollups }
   } finally {
     await close()

@@ -1,11 +1,12 @@
 import type { SQSRecord } from 'aws-lambda'
 import type { Kysely } from 'kysely'
 import type { Database } from '../data/database.ts'
+import { declareRanges } from '../data/declare-ranges.ts'
 import type { ConnectionChange } from '../data/gateway-connections.ts'
 import type { Place, Places } from '../data/places.ts'
 import { isTransient } from '../data/postgres-errors.ts'
 import { type Presence, updatePresence } from '../data/update-presence.ts'
-import { logger } from '../runtime/frame.ts'
+import { logger, metrics } from '../runtime/frame.ts'
 import { type DeadLetter, judgeEach, Refusal } from '../runtime/refusals.ts'
 import { applyStatus, connectionChange, inBrokerOrder } from './apply-status.ts'
 import type { StatusMessage } from './read-status.ts'
@@ -30,6 +31,11 @@ export async function storeStatuses(
       ...places.of(message),
     }))
     const changes = placed.length === 0 ? [] : await applyAll(db, placed, refusals)
+    const gone = new Set(refusals.map(({ record }) => record))
+    await declareAll(
+      db,
+      placed.filter(({ record }) => !gone.has(record)),
+    )
     refused.push(...refusals)
     return { changes, unstored: [] }
   } catch (error) {
@@ -65,4 +71,21 @@ async function applyAll(
     refusals.push({ record, refusal })
   }
   return changed.map((presence) => ({ presence, messages: applied.get(presence.gatewayId)! }))
+}
+
+/** Of older heartbeats too: what they declare does not depend on their order. */
+async function declareAll(db: Kysely<Database>, messages: (StatusMessage & Place)[]): Promise<void> {
+  const declarations = messages.flatMap(({ status, ...message }) =>
+    status.state === 'online' && status.ledger !== undefined
+      ? [{ ...message, timestamp: status.timestamp, ledger: status.ledger }]
+      : [],
+  )
+  if (declarations.length === 0) return
+  const refused = await declareRanges(db, declarations)
+  if (refused === 0) return
+  metrics.addMetric('RefusedRanges', 'Count', refused)
+  logger.error('Declared ranges are refused: a gateway has declared too many outboxes of one machine', {
+    refused,
+    gateways: [...new Set(declarations.map((one) => one.thingName))],
+  })
 }

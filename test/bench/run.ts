@@ -1,4 +1,4 @@
-/** `npm run bench [store|backlog|web|start|latency]`: prints what was measured beside what is to be reached. */
+/** `npm run bench [store|backlog|web|start|latency|completeness]`: prints what was measured beside what is to be reached. */
 import type { Figure } from './figure.ts'
 
 const benches: Record<string, () => Promise<Figure | Figure[]>> = {
@@ -7,6 +7,7 @@ const benches: Record<string, () => Promise<Figure | Figure[]>> = {
   web: async () => (await import('./javascript-size.ts')).benchJavaScript(),
   start: async () => (await import('./start.ts')).benchStart(),
   latency: async () => (await import('./latency.ts')).benchLatency(),
+  completeness: async () => (await import('./completeness.ts')).benchCompleteness(),
 }
 
 const wanted = process.argv.slice(2)

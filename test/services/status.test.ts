@@ -22,12 +22,13 @@ afterAll(async () => {
 
 const newPlant = (name: string) => createPlant(consumer.database.master, name)
 
-function online(plant: TestPlant, receivedAt: number, sessionId: string, clockBehindMs = 0): string {
+function online(plant: TestPlant, receivedAt: number, sessionId: string, clockBehindMs = 0, ledger?: unknown): string {
   const buffer = { mode: 'live', queuedMessages: 0 }
   const health = { internet: 'up', mqtt: 'up', plcLink: 'up', buffer }
   const gateway = { thingName: plant.thingName, version: '1.2.3', uptimeSec: 60 }
   const timestamp = receivedAt - clockBehindMs
-  return status(plant, { schemaVersion: 1, timestamp, state: 'online', sessionId, gateway, health }, { receivedAt })
+  const payload = { schemaVersion: 1, timestamp, state: 'online', sessionId, gateway, health, ledger }
+  return status(plant, payload, { receivedAt })
 }
 
 function offline(plant: TestPlant, receivedAt: number, sessionId?: string, reason = 'unexpected_disconnect'): string {
@@ -121,6 +122,34 @@ test('what cannot be accepted goes to the dead letters, neighbours are applied',
   const received = letters.map((letter) => [letter.MessageAttributes!['errorCode']!.StringValue!, letter.Body!])
   expect(received.toSorted()).toEqual(bad.toSorted())
   expect(await gatewayRow(plant)).toMatchObject({ connection: 'online' })
+})
+
+test('what a heartbeat declares of its machines is remembered, also when it comes late', async () => {
+  const plant = await newPlant('status-ledger')
+  await consumer.database.master.query(
+    `insert into machines (id, tenant_id, plant_id, slug, created_at, updated_at) values (gen_random_uuid(), $1, $2, 'pump-1', 0, 0)`,
+    [plant.tenantId, plant.plantId],
+  )
+  const beat = (at: number, last: number, pending: [number, number][]) =>
+    online(plant, at, 's1', 0, { 'pump-1': { first: 100, last, dropped: [[101, 102]], pending } })
+  await consumer.handle(sqsEvent([beat(t0 + 10_000, 120, [[119, 120]])]))
+  await consumer.handle(sqsEvent([beat(t0, 110, [[105, 110]]), online(plant, t0 + 5_000, 's1')]))
+  const { rows } = await consumer.database.master.query(
+    `select first, last, dropped::text, pending::text, since, heard_at from declared_ranges where gateway_id = $1`,
+    [plant.gatewayId],
+  )
+  const ranges = { first: 100, last: 120, dropped: '{[101,103)}', pending: '{[119,121)}' }
+  expect(rows).toEqual([{ ...ranges, since: t0, heard_at: t0 + 10_000 }])
+})
+
+test('a ledger that contradicts itself is refused with its heartbeat, and the reason is told', async () => {
+  const plant = await newPlant('status-bad-ledger')
+  const body = online(plant, t0, 's1', 0, { 'pump-1': { first: 100, last: 99, dropped: [] } })
+  expect(await consumer.handle(sqsEvent([body]))).toEqual({ batchItemFailures: [] })
+  const [letter] = await consumer.queues.drain('dead-letters')
+  expect(letter!.Body).toBe(body)
+  expect(letter!.MessageAttributes!['errorCode']!.StringValue).toBe('invalid_payload')
+  expect(letter!.MessageAttributes!['errorMessage']!.StringValue).toContain('first <= last')
 })
 
 test('a connection that Postgres ends is a batch item failure, and a success when it comes again', async () => {

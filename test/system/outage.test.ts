@@ -1,10 +1,10 @@
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, expect, inject, it, vi } from 'vitest'
-import { enrolGateway } from '../helpers/gateway-process.ts'
+import { connectThrough, enrolGateway } from '../helpers/gateway-process.ts'
 import { startPlc } from '../helpers/plc.ts'
 import { startTcpProxy } from '../helpers/tcp-proxy.ts'
 
@@ -73,14 +73,3 @@ it('kill -9 of the agent while the broker is away, then both return: each seq ex
     expect(distinct).toBe(rows)
   }, 60_000)
 }, 180_000)
-
-/** Sends the agent's MQTT connection through the line that can be cut: its identity file names the endpoint. */
-function connectThrough(dataDir: string, port: number): void {
-  const file = readdirSync(dataDir, { recursive: true, encoding: 'utf8' }).find((name) =>
-    name.endsWith('identity.json'),
-  )
-  if (!file) throw new Error(`no identity.json under the agent's data folder after enrolment`)
-  const path = join(dataDir, file)
-  const identity = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>
-  writeFileSync(path, JSON.stringify({ ...identity, endpoint: `127.0.0.1:${port}` }))
-}

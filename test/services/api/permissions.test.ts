@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { PERMISSIONS } from '../../../lambdas/data/permissions.ts'
 import { routes } from '../../../lambdas/api/routes.ts'
-import { GatewayPage, PlantPage, Role } from '../../../schemas/api.ts'
+import { CompletenessSummary, GatewayPage, PlantPage, Role } from '../../../schemas/api.ts'
 import { startHttpApi, type HttpApi } from '../../helpers/http-api.ts'
 import { createGateway, createMachines, createTenant, createUser, type TestTenant } from '../../helpers/tenants.ts'
 
@@ -45,6 +45,9 @@ function callOf(operationId: string): [path: string, body?: unknown] {
     listTags: [`/v1/machines/${ourMachine}/tags`],
     getHistory: [`/v1/machines/${ourMachine}/history?tag=temperature&from=0&to=1000`],
     listEvents: [`/v1/machines/${ourMachine}/events`],
+    getMachineCompleteness: [`/v1/machines/${ourMachine}/completeness`],
+    getPlantCompleteness: [`/v1/plants/${ours.plants[0]!.plantId}/completeness`],
+    getCompleteness: ['/v1/completeness'],
     listGateways: ['/v1/gateways'],
     getGateway: [`/v1/gateways/${ours.slug}-north`],
     listGatewayConnections: [`/v1/gateways/${ours.slug}-north/connections`],
@@ -115,6 +118,8 @@ describe('what is not the user’s', () => {
       api.request('GET', `/v1/machines/${machineId}`, { as }),
       api.request('GET', `/v1/gateways/${thingName}`, { as }),
       api.request('GET', `/v1/gateways/${thingName}/connections`, { as }),
+      kind === 'malformed' ? undefined : api.request('GET', `/v1/machines/${machineId}/completeness`, { as }),
+      api.request('GET', `/v1/plants/${plantId}/completeness`, { as }),
       kind === 'malformed' ? undefined : api.request('GET', `/v1/gateways?plantId=${plantId}`, { as }),
       kind === 'malformed' ? undefined : api.request('POST', '/v1/gateways', { as, body: { plantId } }),
     ])
@@ -130,5 +135,14 @@ describe('what is not the user’s', () => {
     expect(gateways.items.map((gateway) => gateway.thingName)).toEqual([`${ours.slug}-north`])
     const all = v.parse(GatewayPage, (await api.request('GET', '/v1/gateways', { as: everywhere['viewer']! })).body)
     expect(all.items).toHaveLength(2)
+  })
+
+  it('is in no summary', async () => {
+    const read = async (path: string, as: string) =>
+      v.parse(CompletenessSummary, (await api.request('GET', path, { as })).body)
+    expect(await read('/v1/completeness', limited['viewer']!)).toMatchObject({ machines: 3 })
+    expect(await read('/v1/completeness', everywhere['viewer']!)).toMatchObject({ machines: 4 })
+    const south = `/v1/plants/${ours.plants[1]!.plantId}/completeness`
+    expect((await read(south, everywhere['viewer']!)).items).toMatchObject([{ machineId: hiddenMachine }])
   })
 })

@@ -1,0 +1,80 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, inject, it, vi } from 'vitest'
+import type { CompletenessOfMachine, CompletenessSummary, MachinePage } from '../../schemas/api.ts'
+import { signIn } from '../helpers/api-client.ts'
+import { connectThrough, enrolGateway } from '../helpers/gateway-process.ts'
+import { startPlc } from '../helpers/plc.ts'
+import { startTcpProxy } from '../helpers/tcp-proxy.ts'
+
+const endpoints = inject('endpoints')
+const folder = mkdtempSync(join(tmpdir(), 'completeness-'))
+const cleanup: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })]
+afterAll(async () => {
+  for (const undo of cleanup.reverse()) await undo()
+})
+
+it('what piles up while the line is cut is held by the gateway, never lost, and in the end all is stored', async () => {
+  const plc = await startPlc()
+  cleanup.push(() => plc.stop())
+  let cycle = 0
+  const counting = setInterval(() => plc.holding.set(1, (cycle += 1) % 65_536), 50)
+  cleanup.push(() => clearInterval(counting))
+  // 20 readings/s arise and 25 may be sent: a backlog of some seconds stays for a while.
+  const gateway = await enrolGateway(endpoints, {
+    tenant: 'norpan',
+    plant: 'planta-rosario',
+    folder,
+    devices: `  - { name: plc-1, driver: modbus-tcp, host: 127.0.0.1, port: ${plc.port}, unitId: 1 }
+mqtt: { publishesPerSecond: 25 }`,
+    machines: `  - slug: complete
+    device: plc-1
+    intervalMs: 50
+    tags: { count: { address: "holding:1", type: uint16 } }`,
+  })
+  const line = await startTcpProxy(endpoints.mqtt)
+  cleanup.push(() => line.stop())
+  connectThrough(gateway.dataDir, line.port)
+  const agent = gateway.start()
+  cleanup.push(() => agent.kill('SIGKILL'))
+
+  const api = await signIn(endpoints, endpoints.users.find((user) => user.tenant === 'norpan')!.email)
+  const machineId = await vi.waitFor(async () => {
+    const { items } = (await api.get(`/plants/${gateway.plantId}/machines`)) as MachinePage
+    return items.find(({ slug }) => slug === 'complete')!.machineId
+  }, 20_000)
+  const read = async () => {
+    const answer = (await api.get(`/machines/${machineId}/completeness`)) as CompletenessOfMachine
+    expect(answer).toMatchObject({ lost: 0, dropped: 0 })
+    return answer
+  }
+  await vi.waitFor(async () => expect((await read()).stored).toBeGreaterThan(20), { timeout: 30_000, interval: 200 })
+
+  line.cut()
+  const whenCut = cycle
+  await vi.waitFor(() => expect(cycle - whenCut).toBeGreaterThan(80), 15_000)
+  line.mend()
+
+  const back = await vi.waitFor(
+    async () => {
+      const answer = await read()
+      expect(answer.held).toBeGreaterThan(0)
+      return answer
+    },
+    { timeout: 30_000, interval: 200 },
+  )
+  expect(back.percent).toBeLessThan(100)
+  expect(new Set(back.missingRanges.map(({ state }) => state))).toEqual(new Set(['held']))
+
+  await vi.waitFor(
+    async () => {
+      const answer = await read()
+      expect(answer).toMatchObject({ percent: 100, missing: 0, missingRanges: [] })
+      expect(answer.stored).toBeGreaterThan(back.stored + back.held)
+    },
+    { timeout: 60_000, interval: 500 },
+  )
+  const summary = (await api.get(`/plants/${gateway.plantId}/completeness?limit=500`)) as CompletenessSummary
+  expect(summary.items.find((machine) => machine.machineId === machineId)).toMatchObject({ missing: 0 })
+}, 180_000)
