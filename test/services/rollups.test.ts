@@ -8,7 +8,6 @@ import { type ReadingToStore, storeTelemetry } from '../../lambdas/data/store-te
 import { openPostgres } from '../../lambdas/runtime/postgres.ts'
 import { drawnBatches, mixedValues } from '../helpers/drawn-readings.ts'
 import { expectedCell, expectedChanges, readingsOfTag } from '../helpers/expected-rollups.ts'
-import { storeLate } from '../helpers/late-readings.ts'
 import { lambdaContext } from '../helpers/lambda-context.ts'
 import { createDatabase, type TestDatabase } from '../helpers/postgres.ts'
 
@@ -116,7 +115,7 @@ test('the rollups are what the readings come to, in whatever order and batches t
       const machines = [uuid(), uuid()]
       const batches = draw({ tenantId, machines, start })
       for (const batch of batches) {
-        await storeLate(database.master, batch)
+        await storeTelemetry(database.master, batch, 0)
         if (random.next().value) await rollUpNext(jobs[0]!.db)
       }
       await drain()
@@ -151,7 +150,7 @@ test('three jobs at once, one of which dies again and again, and data that comes
       )
   })()
   const working = jobs.map(work)
-  for (const batch of batches) await storeLate(database.master, batch)
+  for (const batch of batches) await storeTelemetry(database.master, batch, 0)
   writing = false
   await Promise.all([...working, killing])
   for (const machine of machines)
@@ -164,7 +163,7 @@ test('three jobs at once, one of which dies again and again, and data that comes
 test('a reading that is committed while its hour is read leaves the hour on the queue', async () => {
   const machine = uuid()
   const readings = [reading(machine, start + 1, { a: 1 }), reading(machine, start + 2, { a: 2 })]
-  await storeLate(database.master, [readings[0]!])
+  await storeTelemetry(database.master, [readings[0]!], 0)
   // The job has taken the hour and waits for the lock to read it; meanwhile the late reading is committed.
   const blocker = await database.master.connect()
   await blocker.query('begin')
@@ -173,7 +172,7 @@ test('a reading that is committed while its hour is read leaves the hour on the 
   await expect
     .poll(async () => (await database.master.query(`select from pg_locks where not granted`)).rowCount)
     .toBeGreaterThan(0)
-  await storeLate(database.master, [readings[1]!])
+  await storeTelemetry(database.master, [readings[1]!], 0)
   // A second job leaves an hour alone that the first one holds.
   expect(await rollUpNext(jobs[1]!.db)).toBe(false)
   await blocker.query('commit')
@@ -197,6 +196,7 @@ test('each hour that is over is put on the queue once, for the machines heard si
     ],
     0,
   )
+  await database.master.query('delete from rollup_queue') // as if they had come in time
   await Promise.all(jobs.map((job) => enqueueFinishedHours(job.db)))
   await enqueueFinishedHours(jobs[0]!.db)
   const last = Math.floor((Date.now() - 120_000) / HOUR_MS) - 1
@@ -221,6 +221,7 @@ test('an hour is put on the queue only when a consumer that began in it has comm
   await consumer.query('begin')
   await storeTelemetry(consumer as unknown as typeof database.master, [reading(machine, start, { a: 1 })], 0)
   await consumer.query('update machine_state set ts = $1', [(thisHour - 2) * HOUR_MS])
+  await consumer.query('delete from rollup_queue') // as if it had come in time
   const enqueuing = enqueueFinishedHours(jobs[0]!.db)
   await expect
     .poll(async () => (await database.master.query(`select from pg_locks where not granted`)).rowCount)
@@ -236,9 +237,10 @@ test('an hour is put on the queue only when a consumer that began in it has comm
 test('the greatest numbers there are do not add up to infinity', async () => {
   const machine = uuid()
   const most = Number.MAX_VALUE
-  await storeLate(
+  await storeTelemetry(
     database.master,
     [1, 2, 3].map((at) => reading(machine, start + at, { a: most })),
+    0,
   )
   await drain()
   expect(await rollupsOf(machine)).toMatchObject([{ count: 3, min: most, max: most, sum: most, last: most }])
@@ -250,7 +252,7 @@ test('an hour of many readings goes in pages, and the job stops when its time is
     // Many at the same instant: the page ends between two of them.
     reading(machine, start + Math.floor(index / 4000) * 1000, { a: index }),
   )
-  await storeLate(database.master, readings)
+  await storeTelemetry(database.master, readings, 0)
   Object.assign(process.env, database.environment('iot_rollup'), { POWERTOOLS_SERVICE_NAME: 'rollup' })
   const { handler } = await import('../../lambdas/rollup/rollup.lambda.ts')
   const withMs = (ms: number) => handler({}, { ...lambdaContext, getRemainingTimeInMillis: () => ms })

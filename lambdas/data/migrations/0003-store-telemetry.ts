@@ -54,6 +54,9 @@ begin
  ), stored as (
   insert into telemetry_events (tenant_id, machine_id, ts, seq, received_at, values, quality)
   select j.tenant_id, j.machine_id, j.ts, j.seq, j.received_at, j.values, j.quality from judged j where j.is_new
+ ), late as ( -- an hour that is over may have been rolled up already
+  insert into rollup_queue (tenant_id, machine_id, hour)
+  select distinct j.tenant_id, j.machine_id, j.ts / 3600000 from judged j where j.is_new and j.ts < now_us / 3600000000 * 3600000
  ), replaced as ( -- the common case: a newer reading with just the tags of the state is the state now
   update machine_state s set ts = j.ts, seq = j.seq, received_at = j.received_at, values = j.values, quality = j.quality,
      last_seen_at = greatest(s.last_seen_at, j.received_at), revision = now_us

@@ -6,13 +6,12 @@ import { cutToRange } from '../../../lambdas/data/history-buckets.ts'
 import type { Database } from '../../../lambdas/data/database.ts'
 import { rollUpNext } from '../../../lambdas/data/roll-up.ts'
 import { HOUR_MS } from '../../../lambdas/data/rollup-queue.ts'
-import type { ReadingToStore } from '../../../lambdas/data/store-telemetry.ts'
+import { type ReadingToStore, storeTelemetry } from '../../../lambdas/data/store-telemetry.ts'
 import { openPostgres } from '../../../lambdas/runtime/postgres.ts'
 import { History, Problem } from '../../../schemas/api.ts'
 import { drawnBatches, steadyValues } from '../../helpers/drawn-readings.ts'
 import { expectedCell, expectedChanges, readingsOfTag } from '../../helpers/expected-rollups.ts'
 import { type HttpApi, startHttpApi } from '../../helpers/http-api.ts'
-import { storeLate } from '../../helpers/late-readings.ts'
 import { createMachines, createTenant, createUser, type TestTenant } from '../../helpers/tenants.ts'
 
 const MINUTE_MS = 60_000
@@ -61,11 +60,12 @@ async function history(machine: string, tag: string, from: number, to: number, b
 }
 
 const store = (machineId: string, readings: [at: number, values: ReadingToStore['values']][]) =>
-  storeLate(
+  storeTelemetry(
     api.database.master,
     readings.map(([timestamp, values]) => ({
       ...{ tenantId: tenant.tenantId, machineId, timestamp, seq: seq++, receivedAt: timestamp, values },
     })),
+    0,
   )
 
 const drain = async () => {
@@ -149,7 +149,7 @@ describe('history', () => {
           const machines = await newMachines(2)
           const batches = draw({ tenantId: tenant.tenantId, machines, start })
           for (const [index, batch] of batches.entries()) {
-            await storeLate(api.database.master, batch)
+            await storeTelemetry(api.database.master, batch, 0)
             const [rollUp, progress] = random.next().value as [boolean, number]
             if (rollUp) await rollUpNext(job.db)
             await rolledUpTo(thisHour - progress)
