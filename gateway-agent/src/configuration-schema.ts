@@ -89,6 +89,15 @@ const DEVICE_SECTIONS = {
     unitId,
     timeoutMs,
   }),
+  s7: section({
+    name: text,
+    driver: v.literal('s7'),
+    host: text,
+    port: v.optional(Port, 102),
+    rack: v.optional(whole(0, 7), 0),
+    slot: v.optional(whole(0, 31), 1),
+    timeoutMs,
+  }),
   simulator: section({ name: text, driver: v.literal('simulator'), file: v.optional(text) }),
 }
 

@@ -3,6 +3,7 @@ import type { DeviceConfiguration } from '../configuration.ts'
 import { SourceError, type TagSource, type ValueKind } from './driver.ts'
 import { parseModbusTag } from './modbus-tag.ts'
 import { readReplay } from './replay-file.ts'
+import { parseS7Tag } from './s7-tag.ts'
 import { parseSimulatorTag } from './simulator-tag.ts'
 
 /**
@@ -15,6 +16,10 @@ export function kindOfSource(device: DeviceConfiguration, source: TagSource, fol
     case 'modbus-rtu': {
       const { type } = parseModbusTag(source)
       return type === 'bool' ? 'bool' : type === 'string' ? 'text' : 'number'
+    }
+    case 's7': {
+      const { type } = parseS7Tag(source)
+      return type === 'BOOL' ? 'bool' : type === 'STRING' || type === 'DATE_AND_TIME' ? 'text' : 'number'
     }
     case 'simulator': {
       const tag = parseSimulatorTag(source)

@@ -4,7 +4,7 @@ export interface ModbusTransport {
   open: (onLost: (reason: Error) => void) => Promise<void>
   /**
    * Sends a request's PDU to a unit and resolves with the answer's, `answerBytes` long unless it is an exception.
-   * Rejects when none has come within `timeoutMs`.
+   * Rejects when none has come in time.
    */
   transact: (unitId: number, pdu: Buffer, answerBytes: number, timeoutMs: number) => Promise<Buffer>
   /** Never rejects; also right when nothing is open. */

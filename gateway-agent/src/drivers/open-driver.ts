@@ -8,6 +8,8 @@ export async function openDriver(device: DeviceConfiguration): Promise<Driver> {
       return (await import('./modbus.ts')).createModbusTcp(device)
     case 'modbus-rtu':
       return (await import('./modbus.ts')).createModbusRtu(device)
+    case 's7':
+      return (await import('./s7.ts')).createS7(device)
     case 'simulator':
       return (await import('./simulator.ts')).createSimulator(device)
   }
@@ -20,6 +22,8 @@ export function placeOf(device: DeviceConfiguration): string {
       return `${device.host}:${device.port}`
     case 'modbus-rtu':
       return `${device.path}, unit ${device.unitId}`
+    case 's7':
+      return `${device.host}:${device.port}, rack ${device.rack}, slot ${device.slot}`
     case 'simulator':
       return device.file ?? 'simulated'
   }

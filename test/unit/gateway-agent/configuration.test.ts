@@ -141,7 +141,7 @@ describe('an error names the line, the key and what is allowed', () => {
     [
       'an unknown driver',
       replaced('driver: modbus-tcp, host: 192.0.2.10 ', 'driver: modbus, host: 192.0.2.10 '),
-      '4: devices[0].driver: "modbus" is not a driver; did you mean modbus-tcp? Allowed: modbus-tcp, modbus-rtu, simulator',
+      '4: devices[0].driver: "modbus" is not a driver; did you mean modbus-tcp? Allowed: modbus-tcp, modbus-rtu, s7, simulator',
     ],
     [
       'no driver',
