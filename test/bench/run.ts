@@ -1,9 +1,10 @@
-/** `npm run bench [store|backlog|web|start|latency|completeness]`: prints what was measured beside what is to be reached. */
+/** `npm run bench [store|backlog|history|web|start|latency|completeness]`: prints what was measured beside what is to be reached. */
 import type { Figure } from './figure.ts'
 
 const benches: Record<string, () => Promise<Figure | Figure[]>> = {
   store: async () => (await import('./store.ts')).benchStore(),
   backlog: async () => (await import('./backlog.ts')).benchBacklog(),
+  history: async () => (await import('./history.ts')).benchHistory(),
   web: async () => (await import('./javascript-size.ts')).benchJavaScript(),
   start: async () => (await import('./start.ts')).benchStart(),
   latency: async () => (await import('./latency.ts')).benchLatency(),
