@@ -59,7 +59,7 @@ export class DataStack extends Stack {
     const rollup = houseFunction(this, 'Rollup', surroundings, {
       folder: 'rollup',
       description: 'Rolls up the hours that are over, and those that late data has changed',
-      memoryMb: 512,
+      memoryMb: 1024,
       timeout: Duration.minutes(1),
       access: [this.postgres.as('iot_rollup')],
     })

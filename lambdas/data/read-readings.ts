@@ -2,8 +2,8 @@ import { type Kysely, sql } from 'kysely'
 import type { Quality, Scalar } from '../../schemas/telemetry.ts'
 import type { Database } from './database.ts'
 
-/** Raw readings held in memory at once. */
-const PAGE = 5000
+/** Raw readings held in memory at once. A whole one may have 128 KB, a tag's value 256 characters. */
+const PAGE = { readings: 1000, values: 5000 }
 
 export interface ReadingsOf {
   tenantId: string
@@ -25,12 +25,12 @@ export async function* pagesOfReadings(
   db: Kysely<Database>,
   { tenantId, machineId, from, to }: ReadingsOf,
 ): AsyncGenerator<StoredReading<Record<string, Scalar>>[]> {
-  yield* pages(from, async (ts, seq) => {
+  yield* pages(PAGE.readings, from, async (ts, seq) => {
     const { rows } = await sql<StoredReading<Record<string, Scalar>>>`
       select ts, seq, values, quality from telemetry_events
       where machine_id = ${machineId} and tenant_id = ${tenantId}
         and ts >= ${ts} and ts < ${to} and (ts, seq) > (${ts}, ${seq})
-      order by ts, seq limit ${PAGE}`.execute(db)
+      order by ts, seq limit ${PAGE.readings}`.execute(db)
     return rows
   })
 }
@@ -48,18 +48,19 @@ export async function* pagesOfTag(
   tag: string,
   { tenantId, machineId, from, to }: ReadingsOf,
 ): AsyncGenerator<TagReading[]> {
-  yield* pages(from, async (ts, seq) => {
+  yield* pages(PAGE.values, from, async (ts, seq) => {
     const { rows } = await sql<TagReading>`
       select ts, seq, case when quality ->> ${tag} = 'bad' then 'null' else values -> ${tag} end as value
       from telemetry_events
       where machine_id = ${machineId} and tenant_id = ${tenantId}
         and ts >= ${ts} and ts < ${to} and (ts, seq) > (${ts}, ${seq}) and values ? ${tag}
-      order by ts, seq limit ${PAGE}`.execute(db)
+      order by ts, seq limit ${PAGE.values}`.execute(db)
     return rows
   })
 }
 
 async function* pages<Row extends { ts: number; seq: number }>(
+  size: number,
   from: number,
   read: (ts: number, seq: number) => Promise<Row[]>,
 ): AsyncGenerator<Row[]> {
@@ -68,7 +69,7 @@ async function* pages<Row extends { ts: number; seq: number }>(
     const rows = await read(ts, seq)
     yield rows
     const last = rows.at(-1)
-    if (!last || rows.length < PAGE) return
+    if (!last || rows.length < size) return
     ;({ ts, seq } = last)
   }
 }

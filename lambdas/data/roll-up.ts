@@ -21,7 +21,10 @@ const THIN_MS = 1000
 /** Rows of one INSERT, far from Postgres' 65,535 parameters. */
 const ROWS_AT_ONCE = 500
 
-/** Takes one (machine, hour) from the queue, the newest hour first. False when there was none to take. */
+/**
+ * Takes one (machine, hour) from the queue and rolls it up: any of the newest ones, so that one which fails each time does
+ * not keep back the others. False when there was none to take.
+ */
 export async function rollUpNext(db: Kysely<Database>): Promise<boolean> {
   return db.transaction().execute(async (transaction) => {
     const taken = await takeHour(transaction)
@@ -35,10 +38,12 @@ export async function rollUpNext(db: Kysely<Database>): Promise<boolean> {
 
 async function takeHour(transaction: Transaction<Database>): Promise<RollupQueue | undefined> {
   const { rows } = await sql<RollupQueue>`
-    with free as materialized (
-      select c.hour, c.machine_id
-      from (select distinct hour, machine_id from rollup_queue order by hour desc, machine_id desc limit 64) c
-      where pg_try_advisory_xact_lock(7004, uuid_hash(c.machine_id) # hashint8(c.hour)) limit 1
+    with newest as materialized (
+      select c.* from (select distinct hour, machine_id from rollup_queue order by hour desc, machine_id desc limit 64) c
+      order by random()
+    ), free as materialized (
+      select n.hour, n.machine_id from newest n
+      where pg_try_advisory_xact_lock(7004, uuid_hash(n.machine_id) # hashint8(n.hour)) limit 1
     )
     delete from rollup_queue q using free f where q.hour = f.hour and q.machine_id = f.machine_id
     returning q.tenant_id, q.machine_id, q.hour`.execute(transaction)
