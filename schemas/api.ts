@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { ApiErrorCode } from './error-codes.ts'
+import { ApiErrorCode, DeadLetterCode } from './error-codes.ts'
 import { LiveGateway, LiveMachine, MachineState } from './live.ts'
 import { EpochMs, Slug, TagName, ThingName } from './slugs.ts'
 import { Quality, Scalar } from './telemetry.ts'
@@ -266,6 +266,67 @@ export const CompletenessOfMachine = v.object({
 })
 export type CompletenessOfMachine = v.InferOutput<typeof CompletenessOfMachine>
 
+/** Bytes of a dead letter's payload that a list shows: a page of 500 stays within what a function may answer (6 MB). */
+export const SHOWN_PAYLOAD_BYTES = 1024
+
+/** A message that was not accepted, in quarantine until somebody redrives or discards it. */
+export const DeadLetter = v.object({
+  id: Uuid,
+  code: DeadLetterCode,
+  message: v.string(),
+  /** Null where the message did not tell, as with a body that is no envelope. The same for the next three. */
+  topic: v.nullable(v.string()),
+  /** Slug. */
+  machine: v.nullable(v.string()),
+  /** clientId of the connection that published it. */
+  thingName: v.nullable(v.string()),
+  /** Broker's clock. */
+  receivedAt: v.nullable(EpochMs),
+  quarantinedAt: EpochMs,
+  /** A redrive was asked for, and has not come to it yet. */
+  redriveAt: v.nullable(EpochMs),
+  /** Size of what the gateway sent, or of the whole body where that cannot be told. */
+  bytes: v.number(),
+  /** Of the first 1,024 bytes; null when they are not UTF-8. */
+  text: v.nullable(v.string()),
+  hex: v.string(),
+})
+export type DeadLetter = v.InferOutput<typeof DeadLetter>
+export const DeadLetterPage = page(DeadLetter)
+export type DeadLetterPage = v.InferOutput<typeof DeadLetterPage>
+
+/** The time is `quarantinedAt`. */
+export const DeadLetterQuery = v.strictObject({
+  ...PageQuery.entries,
+  ...TimeQuery.entries,
+  code: v.optional(DeadLetterCode),
+  machine: v.optional(Slug),
+})
+export type DeadLetterQuery = v.InferOutput<typeof DeadLetterQuery>
+
+const chosenDeadLetters = {
+  ids: v.optional(v.pipe(v.array(Uuid), v.minLength(1), v.maxLength(500))),
+  /** All of it that are in quarantine now. */
+  code: v.optional(DeadLetterCode),
+}
+const oneIsSaid = ({ ids, code }: { ids?: unknown; code?: unknown }) => (ids === undefined) !== (code === undefined)
+const ONE_IS_SAID = 'must have either ids or code'
+
+export const RedriveRequest = v.pipe(
+  v.strictObject(chosenDeadLetters),
+  v.check((chosen) => oneIsSaid(chosen), ONE_IS_SAID),
+)
+export type RedriveRequest = v.InferOutput<typeof RedriveRequest>
+
+/** How many will go back to their queues, at a bounded rate. */
+export const RedriveAnswer = v.object({ accepted: v.number() })
+export type RedriveAnswer = v.InferOutput<typeof RedriveAnswer>
+
+export const DiscardRequest = v.strictObject({
+  reason: v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(500)),
+})
+export type DiscardRequest = v.InferOutput<typeof DiscardRequest>
+
 export const RealtimeTicket = v.object({ url: v.string(), ticket: v.string(), expiresAt: EpochMs })
 export type RealtimeTicket = v.InferOutput<typeof RealtimeTicket>
 
@@ -324,12 +385,18 @@ export const AdminCommand = v.variant('command', [
     /** Slugs of plants, or all. */
     plants: v.union([v.literal('all'), v.array(Slug)]),
   }),
+  v.strictObject({ command: v.literal('dead-letter list'), code: v.optional(DeadLetterCode) }),
+  v.pipe(
+    v.strictObject({ command: v.literal('dead-letter redrive'), ...chosenDeadLetters }),
+    v.check((chosen) => oneIsSaid(chosen), ONE_IS_SAID),
+  ),
 ])
 export type AdminCommand = v.InferOutput<typeof AdminCommand>
 
-/** `refused` says in `message` what is in the way; the others name the id of what is there now. */
+/** `message` says what came of it, or what is in the way; `id` is of what is there now. */
 export const AdminAnswer = v.variant('status', [
   v.object({ status: v.picklist(['created', 'exists']), id: Uuid, message: v.string() }),
-  v.object({ status: v.literal('refused'), message: v.string() }),
+  v.object({ status: v.picklist(['accepted', 'refused']), message: v.string() }),
+  v.object({ status: v.literal('listed'), message: v.string(), items: v.array(DeadLetter) }),
 ])
 export type AdminAnswer = v.InferOutput<typeof AdminAnswer>

@@ -19,6 +19,10 @@ export const IngestErrorCode = v.picklist([
 ])
 export type IngestErrorCode = v.InferOutput<typeof IngestErrorCode>
 
+/** Why a message is a dead letter: it was refused, SQS gave it up, or an IoT rule could not put it on its queue. */
+export const DeadLetterCode = v.picklist([...IngestErrorCode.options, 'given_up', 'delivery_failed'])
+export type DeadLetterCode = v.InferOutput<typeof DeadLetterCode>
+
 /** `code` of a problem+json answer of the HTTP API. */
 export const ApiErrorCode = v.picklist([
   'invalid_input',

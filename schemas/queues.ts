@@ -16,6 +16,20 @@ export const QueueEnvelope = v.object({
 export type QueueEnvelope = v.InferOutput<typeof QueueEnvelope>
 
 /**
+ * What the rules engine puts on the rule-errors queue when a rule's action fails (AWS IoT Core, "Rule error handling",
+ * error action message format). It bears no time of its own.
+ */
+export const RuleErrorMessage = v.object({
+  topic: v.string(),
+  clientId: v.optional(v.string(), ''),
+  cloudwatchTraceId: v.optional(v.string(), ''),
+  /** The publish's bytes, as the gateway sent them. */
+  base64OriginalPayload: v.pipe(v.string(), v.base64()),
+  failures: v.array(v.object({ failedResource: v.string(), errorMessage: v.string() })),
+})
+export type RuleErrorMessage = v.InferOutput<typeof RuleErrorMessage>
+
+/**
  * Tells the fan-out which machines and gateways of a plant have changed. It names them and carries no values: the
  * fan-out reads the newest state when it builds the frame, so a delayed item never shows an old value.
  */

@@ -1,5 +1,4 @@
 import { Duration } from 'aws-cdk-lib'
-import { Alarm, ComparisonOperator, type Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda'
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources'
@@ -13,7 +12,9 @@ import {
 } from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
 import type { Batching, Settings } from '../settings.ts'
+import { alarm } from './alarm.ts'
 import type { Access } from './lambda.ts'
+import { QUARANTINE_VISIBILITY, takeIntoQuarantine } from './quarantine.ts'
 
 /** The longest that SQS keeps a message. */
 export const LONGEST_RETENTION = Duration.days(14)
@@ -39,6 +40,8 @@ export interface QueueConsumerProps {
   maxAge: Duration
   batching: Batching
   maxConcurrency: number
+  /** The function that takes the dead letters, and the variable that tells it of their queue. Absent: they stay there. */
+  quarantine?: { handler: LambdaFunction; variable: string }
 }
 
 /**
@@ -63,6 +66,7 @@ export class QueueConsumer extends Construct {
       ...SAFE_QUEUE,
       ...(fifo && { fifo }),
       retentionPeriod: LONGEST_RETENTION,
+      visibilityTimeout: QUARANTINE_VISIBILITY,
     })
     this.queue = new Queue(this, 'Queue', {
       ...SAFE_QUEUE,
@@ -107,17 +111,24 @@ export class QueueConsumer extends Construct {
   }
 
   #alarms(): void {
-    const { title, maxAge } = this.#props
-    alarm(this, 'DeadLettersAlarm', this.#props.settings, {
-      heading: `${title}: dead letters`,
-      description: 'Messages were refused for good, or given up after many attempts.',
-      metric: this.deadLetters.metricApproximateNumberOfMessagesVisible({
-        statistic: 'max',
-        period: Duration.minutes(1),
-      }),
-      atLeast: 1,
-    })
-    alarm(this, 'AgeAlarm', this.#props.settings, {
+    const { settings, title, maxAge, quarantine } = this.#props
+    const description = 'Messages were refused for good, or given up after many attempts.'
+    if (quarantine === undefined) {
+      alarm(this, 'DeadLettersAlarm', settings, {
+        heading: `${title}: dead letters`,
+        description,
+        metric: this.deadLetters.metricApproximateNumberOfMessagesVisible({
+          statistic: 'max',
+          period: Duration.minutes(1),
+        }),
+        atLeast: 1,
+      })
+    } else {
+      const { handler, variable } = quarantine
+      const source = { settings, queue: this.deadLetters, variable, title, refused: 'dead letters', description }
+      takeIntoQuarantine(this, handler, source)
+    }
+    alarm(this, 'AgeAlarm', settings, {
       heading: `${title}: messages wait too long`,
       description: `The oldest message has waited for more than ${String(maxAge.toSeconds())} s.`,
       metric: this.queue.metricApproximateAgeOfOldestMessage({ statistic: 'max', period: Duration.minutes(1) }),
@@ -132,24 +143,6 @@ const FIFO_PER_GROUP = {
   deduplicationScope: DeduplicationScope.MESSAGE_GROUP,
   fifoThroughputLimit: FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
 } as const satisfies QueueProps
-
-/** An alarm whose name is a heading of docs/runbook.md, followed by the stage. */
-export function alarm(
-  scope: Construct,
-  id: string,
-  { stage }: Settings,
-  { heading, description, metric, atLeast }: { heading: string; description: string; metric: Metric; atLeast: number },
-): Alarm {
-  return new Alarm(scope, id, {
-    alarmName: `${heading} [${stage}]`,
-    alarmDescription: `${description} See "${heading}" in docs/runbook.md.`,
-    metric,
-    threshold: atLeast,
-    comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-    evaluationPeriods: 1,
-    treatMissingData: TreatMissingData.NOT_BREACHING,
-  })
-}
 
 export const maySend = (queue: IQueue) =>
   new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [queue.queueArn] })

@@ -4,9 +4,9 @@ import { Rule, Schedule } from 'aws-cdk-lib/aws-events'
 import { LambdaFunction as Invoke } from 'aws-cdk-lib/aws-events-targets'
 import { Trigger } from 'aws-cdk-lib/triggers'
 import type { Construct } from 'constructs'
+import { alarm } from '../constructs/alarm.ts'
 import { houseFunction, type Surroundings } from '../constructs/lambda.ts'
 import { Postgres } from '../constructs/postgres.ts'
-import { alarm } from '../constructs/queue-consumer.ts'
 import { Redis } from '../constructs/redis.ts'
 
 /** Postgres, which is the truth, Redis, which is the present, and the functions that keep the schema. */

@@ -5,8 +5,10 @@ import { LambdaFunction as Invoke } from 'aws-cdk-lib/aws-events-targets'
 import { Queue } from 'aws-cdk-lib/aws-sqs'
 import type { Construct } from 'constructs'
 import { STATUS_FILTER, TELEMETRY_FILTER } from '../../schemas/topics.ts'
+import { alarm } from '../constructs/alarm.ts'
 import { houseFunction, type Surroundings } from '../constructs/lambda.ts'
-import { alarm, LONGEST_RETENTION, QueueConsumer, SAFE_QUEUE } from '../constructs/queue-consumer.ts'
+import { QUARANTINE_TIMEOUT, QUARANTINE_VISIBILITY, takeIntoQuarantine } from '../constructs/quarantine.ts'
+import { LONGEST_RETENTION, QueueConsumer, SAFE_QUEUE } from '../constructs/queue-consumer.ts'
 import { TopicRule } from '../constructs/topic-rule.ts'
 import type { DataStack } from './data.ts'
 
@@ -46,6 +48,14 @@ export class IngestStack extends Stack {
     })
     const stores = [postgres.as('iot_ingest'), redis.access, this.fanOut.sending('FAN_OUT_QUEUE_URL')]
 
+    const quarantine = houseFunction(this, 'Quarantine', surroundings, {
+      folder: 'quarantine',
+      description: 'Puts dead letters where people can list, redrive and discard them',
+      memoryMb: 256,
+      timeout: QUARANTINE_TIMEOUT,
+      access: [postgres.as('iot_quarantine')],
+    })
+
     const telemetry = new QueueConsumer(this, 'TelemetryQueue', {
       settings,
       title: 'Telemetry',
@@ -55,6 +65,7 @@ export class IngestStack extends Stack {
       maxAge: Duration.minutes(5),
       batching: settings.ingest,
       maxConcurrency: maxConcurrency.telemetry,
+      quarantine: { handler: quarantine, variable: 'TELEMETRY_DEAD_LETTERS_URL' },
     })
     telemetry.deliverTo(
       houseFunction(this, 'Ingest', surroundings, {
@@ -89,6 +100,7 @@ export class IngestStack extends Stack {
       maxAge: Duration.minutes(1),
       batching: { batchSize: 10 },
       maxConcurrency: maxConcurrency.status,
+      quarantine: { handler: quarantine, variable: 'STATUS_DEAD_LETTERS_URL' },
     })
     status.deliverTo(
       houseFunction(this, 'Status', surroundings, {
@@ -125,13 +137,38 @@ export class IngestStack extends Stack {
       atLeast: 1,
     })
 
-    const ruleErrors = new Queue(this, 'RuleErrors', { ...SAFE_QUEUE, retentionPeriod: LONGEST_RETENTION })
-    alarm(this, 'RuleErrorsAlarm', settings, {
-      heading: 'IoT rules: deliveries failed',
-      description: 'A rule could not put a message on its queue.',
-      metric: ruleErrors.metricApproximateNumberOfMessagesVisible({ statistic: 'max', period: Duration.minutes(1) }),
-      atLeast: 1,
+    const ruleErrors = new Queue(this, 'RuleErrors', {
+      ...SAFE_QUEUE,
+      retentionPeriod: LONGEST_RETENTION,
+      visibilityTimeout: QUARANTINE_VISIBILITY,
     })
+    takeIntoQuarantine(ruleErrors, quarantine, {
+      settings,
+      queue: ruleErrors,
+      variable: 'RULE_ERRORS_URL',
+      title: 'IoT rules',
+      refused: 'deliveries failed',
+      description: 'A rule could not put a message on its queue.',
+    })
+
+    const redrive = houseFunction(this, 'Redrive', surroundings, {
+      folder: 'redrive',
+      functionName: `iot-telemetry-${settings.stage}-redrive`,
+      description: 'Puts the dead letters that somebody has asked for back into their queues',
+      memoryMb: 256,
+      timeout: Duration.seconds(55), // below the schedule: one run at a time
+      access: [
+        postgres.as('iot_quarantine'),
+        telemetry.sending('TELEMETRY_QUEUE_URL'),
+        status.sending('STATUS_QUEUE_URL'),
+      ],
+    })
+    new Rule(this, 'RedriveSchedule', {
+      description: 'Begins and goes on with redrives',
+      schedule: Schedule.rate(Duration.minutes(1)),
+      targets: [new Invoke(redrive)],
+    })
+
     new TopicRule(this, 'TelemetryRule', {
       name: `iot_telemetry_${settings.stage}_telemetry`,
       description: 'Every reading of every tenant, to the telemetry queue',

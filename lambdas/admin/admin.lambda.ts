@@ -30,6 +30,6 @@ export const handler = frame(async (event: unknown, context: Context): Promise<A
     return { status: 'refused', message: wrong.join('; ') }
   }
   const answer = await runCommand(services, command.output, context.awsRequestId)
-  logger.info('Done', { command: command.output.command, answer })
+  logger.info('Done', { command: command.output.command, status: answer.status, answer: answer.message })
   return answer
 })

@@ -1,8 +1,8 @@
-/** `npm run admin -- …`: asks the admin function and says in one line what came of it. Exit: 0 done, 1 failed, 2 wrong use. */
+/** `npm run admin -- …`: asks the admin function and says what came of it. Exit: 0 done, 1 failed, 2 wrong use. */
 import { readFileSync } from 'node:fs'
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import * as v from 'valibot'
-import { AdminAnswer, type AdminCommand } from '../../schemas/api.ts'
+import { AdminAnswer, type AdminCommand, type DeadLetter } from '../../schemas/api.ts'
 import { parseArguments, WrongUse } from './parse-arguments.ts'
 
 const ENDPOINTS_FILE = '.local/endpoints.json'
@@ -15,7 +15,8 @@ try {
   const { command, functionName, local } = parseArguments(process.argv.slice(2))
   const answer = await invoke(local ? localClient() : new LambdaClient(), functionName, command)
   if (answer.status === 'refused') throw new Error(answer.message)
-  console.log(`${answer.message} (${answer.id})`)
+  if (answer.status === 'listed') for (const letter of answer.items) console.log(lineOf(letter))
+  console.log('id' in answer ? `${answer.message} (${answer.id})` : answer.message)
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error))
   process.exitCode = error instanceof WrongUse ? 2 : 1
@@ -28,6 +29,11 @@ async function invoke(client: LambdaClient, functionName: string, command: Admin
   const text = answer.Payload?.transformToString() ?? ''
   if (answer.FunctionError !== undefined) throw new Error(`${functionName} failed, see its log: ${text}`)
   return v.parse(v.pipe(v.string(), v.parseJson(), AdminAnswer), text)
+}
+
+function lineOf({ quarantinedAt, id, code, topic, thingName, message, text, hex }: DeadLetter): string {
+  const content = text === null ? hex : JSON.stringify(text)
+  return [new Date(quarantinedAt).toISOString(), id, code, topic ?? '-', thingName ?? '-', message, content].join('  ')
 }
 
 function localClient(): LambdaClient {

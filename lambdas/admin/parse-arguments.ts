@@ -7,6 +7,10 @@ export const USAGE = `Usage: npm run admin -- <command> [--function NAME | --loc
   tenant create <tenant> --name NAME
   plant create <tenant> <province> <plant> --name NAME --time-zone ZONE
   user create <tenant> <email> --role viewer|plant_operator|manager|admin --plants all|PLANT,… [--password PASSWORD]
+  dead-letter list [--code CODE]
+  dead-letter redrive --code CODE | --ids ID,…
+
+  The dead letters are those whose topic names no tenant that exists; a tenant's own are for its admins.
 
   --function NAME  admin function to invoke, with your AWS credentials (default: iot-telemetry-dev-admin)
   --local          the system that npm start runs in this folder`
@@ -18,6 +22,8 @@ const POSITIONALS: Record<AdminCommand['command'], string[]> = {
   'tenant create': ['slug'],
   'plant create': ['tenant', 'province', 'slug'],
   'user create': ['tenant', 'email'],
+  'dead-letter list': [],
+  'dead-letter redrive': [],
 }
 
 export interface Invocation {
@@ -38,12 +44,13 @@ export function parseArguments(argv: string[]): Invocation {
   const given = positionals.slice(2)
   if (given.length !== names.length) throw new WrongUse(`${name} takes ${names.map((one) => `<${one}>`).join(' ')}`)
 
-  const { local, function: functionName, 'time-zone': timeZone, plants, ...rest } = values
+  const { local, function: functionName, 'time-zone': timeZone, plants, ids, ...rest } = values
   const input = {
     command: name,
     ...Object.fromEntries(names.map((one, index) => [one, given[index]])),
     ...rest,
     ...(timeZone !== undefined && { timeZone }),
+    ...(ids !== undefined && { ids: ids.split(',') }),
     ...(plants !== undefined && { plants: plants === 'all' ? plants : plants.split(',') }),
   }
   const command = v.safeParse(AdminCommand, input)
@@ -64,6 +71,8 @@ function readArguments(argv: string[]) {
         role: { type: 'string' },
         plants: { type: 'string' },
         password: { type: 'string' },
+        code: { type: 'string' },
+        ids: { type: 'string' },
         function: { type: 'string', default: DEFAULT_FUNCTION },
         local: { type: 'boolean', default: false },
       },

@@ -9,6 +9,7 @@ import {
   findUserByEmail,
   plantIdsBySlug,
 } from '../data/admin-tenants.ts'
+import { listDeadLetters, requestRedrive } from '../data/dead-letters.ts'
 import type { Database } from '../data/database.ts'
 import { ensureAccount } from './firebase-accounts.ts'
 
@@ -28,6 +29,10 @@ export function runCommand(services: Services, command: AdminCommand, requestId:
       return plantCreate(services, command, requestId)
     case 'user create':
       return userCreate(services, command, requestId)
+    case 'dead-letter list':
+      return deadLetterList(services, command)
+    case 'dead-letter redrive':
+      return deadLetterRedrive(services, command)
   }
 }
 
@@ -80,6 +85,22 @@ async function userCreate(
     requestId,
   )
   return done(true, id, `user ${email}`)
+}
+
+const LISTED = 100
+
+async function deadLetterList({ db }: Services, { code }: Command<'dead-letter list'>): Promise<AdminAnswer> {
+  const items = await listDeadLetters(db, null, 'all', { code }, { limit: LISTED, after: undefined })
+  const more = items.length === LISTED ? ', the newest ones: there may be more' : ''
+  return { status: 'listed', items, message: `${items.length} dead letters of no tenant${more}` }
+}
+
+async function deadLetterRedrive(
+  { db }: Services,
+  { ids, code }: Command<'dead-letter redrive'>,
+): Promise<AdminAnswer> {
+  const count = await requestRedrive(db, null, 'all', ids === undefined ? { code: code! } : { ids })
+  return { status: 'accepted', message: `${count} dead letters of no tenant go back to their queues within minutes` }
 }
 
 async function resolvePlants(

@@ -28,6 +28,11 @@ const components: Record<string, GenericSchema> = {
   CreatedGateway: api.CreatedGateway,
   EnrolmentRequest: api.EnrolmentRequest,
   Enrolment: api.Enrolment,
+  DeadLetter: api.DeadLetter,
+  DeadLetterPage: api.DeadLetterPage,
+  RedriveRequest: api.RedriveRequest,
+  RedriveAnswer: api.RedriveAnswer,
+  DiscardRequest: api.DiscardRequest,
   RealtimeTicket: api.RealtimeTicket,
   Health: api.Health,
 }
@@ -63,7 +68,7 @@ export function openApiDocument(routes: readonly Route[]): Record<string, unknow
   }
 }
 
-const requestBodies = ['CreateGateway', 'EnrolmentRequest']
+const requestBodies = ['CreateGateway', 'EnrolmentRequest', 'RedriveRequest', 'DiscardRequest']
 
 /** Without itself among the definitions: it would come out as a reference to itself. */
 function component(name: string, schema: GenericSchema) {

@@ -1,5 +1,6 @@
 import { route as createGateway } from './routes/create-gateway.ts'
 import { route as createTicket } from './routes/create-ticket.ts'
+import { route as discardDeadLetter } from './routes/discard-dead-letter.ts'
 import { route as enrol } from './routes/enrol.ts'
 import { route as getGateway } from './routes/get-gateway.ts'
 import { route as getCompleteness } from './routes/get-completeness.ts'
@@ -9,6 +10,7 @@ import { route as getMachineCompleteness } from './routes/get-machine-completene
 import { route as getMachine } from './routes/get-machine.ts'
 import { route as getMe } from './routes/get-me.ts'
 import { openApiRoute } from './routes/get-openapi.ts'
+import { route as listDeadLetters } from './routes/list-dead-letters.ts'
 import { route as listGatewayConnections } from './routes/list-gateway-connections.ts'
 import { route as listEvents } from './routes/list-events.ts'
 import { route as getPlantCompleteness } from './routes/get-plant-completeness.ts'
@@ -16,6 +18,7 @@ import { route as listGateways } from './routes/list-gateways.ts'
 import { route as listMachines } from './routes/list-machines.ts'
 import { route as listPlants } from './routes/list-plants.ts'
 import { route as listTags } from './routes/list-tags.ts'
+import { route as redriveDeadLetters } from './routes/redrive-dead-letters.ts'
 import type { Route } from './route.ts'
 
 /** Every route of the API. The dispatcher, the OpenAPI document and the tests of permissions work from this list. */
@@ -35,6 +38,9 @@ export const routes: readonly Route[] = [
   listGatewayConnections,
   createGateway,
   enrol,
+  listDeadLetters,
+  redriveDeadLetters,
+  discardDeadLetter,
   createTicket,
   getHealth,
   openApiRoute(() => routes),

@@ -1,5 +1,6 @@
 import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 import type { Role } from '../../schemas/api.ts'
+import type { DeadLetterCode } from '../../schemas/error-codes.ts'
 import type { ConnectionState, MachineState } from '../../schemas/live.ts'
 import type { OnlineStatusV1 } from '../../schemas/status.ts'
 import type { Units } from '../../schemas/telemetry.ts'
@@ -23,6 +24,7 @@ export interface Database {
   rollups: Rollups
   rollup_queue: RollupQueue
   rollup_progress: RollupProgress
+  quarantine: Quarantine
 }
 
 export interface Tenants {
@@ -225,4 +227,25 @@ export interface RollupQueue {
 export interface RollupProgress {
   hour: number
   single: Generated<true>
+}
+
+/** Dead letters. */
+export interface Quarantine {
+  id: string
+  message_id: string
+  /** Null: for the platform team only. */
+  tenant_id: string | null
+  plant_id: string | null
+  queue: 'telemetry' | 'status'
+  code: DeadLetterCode
+  message: string
+  topic: string | null
+  machine: string | null
+  thing_name: string | null
+  received_at: number | null
+  quarantined_at: number
+  redrive_at: number | null
+  body: Buffer
+  payload_bytes: number
+  payload_head: Buffer
 }

@@ -4,6 +4,7 @@ import * as telemetry from './migrations/0002-telemetry.ts'
 import * as storeTelemetry from './migrations/0003-store-telemetry.ts'
 import * as partitions from './migrations/0004-partitions.ts'
 import * as roles from './migrations/0005-roles-and-row-security.ts'
+import * as quarantine from './migrations/0006-quarantine.ts'
 import * as presence from './migrations/0007-presence.ts'
 import * as rollups from './migrations/0008-rollups.ts'
 import * as completeness from './migrations/0009-completeness.ts'
@@ -18,6 +19,7 @@ export const migrations: Record<string, Migration> = {
   '0003-store-telemetry': storeTelemetry,
   '0004-partitions': partitions,
   '0005-roles-and-row-security': roles,
+  '0006-quarantine': quarantine,
   '0007-presence': presence,
   '0008-rollups': rollups,
   '0009-completeness': completeness,

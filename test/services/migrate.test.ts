@@ -61,13 +61,13 @@ test('row-level security of the API is on for every table that holds data of a t
   const walled = await column<string>(`select c.relname from ${tables} and c.relrowsecurity and exists (
       select from pg_policy p where p.polrelid = c.oid and 'iot_api'::regrole = any(p.polroles)
         and pg_get_expr(p.polqual, p.polrelid) like '%app.tenant_id%') order by 1`)
-  expect(all.length).toBeGreaterThanOrEqual(13)
+  expect(all.length).toBeGreaterThanOrEqual(14)
   expect(walled).toEqual(all)
 })
 
 test('partitions can only be reached through their parent', async () => {
   const granted =
-    await column<string>(`select c.relname from pg_class c, unnest(array['iot_api', 'iot_ingest', 'iot_admin', 'iot_rollup']) as r(name)
+    await column<string>(`select c.relname from pg_class c, unnest(array['iot_api', 'iot_ingest', 'iot_admin', 'iot_rollup', 'iot_quarantine']) as r(name)
     where c.relispartition and c.relkind = 'r' and has_table_privilege(r.name, c.oid, 'select, insert, update, delete')`)
   expect(granted).toEqual([])
 })

@@ -1,13 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import {
-  DeleteMessageCommand,
-  ReceiveMessageCommand,
-  SendMessageCommand,
-  SQSClient,
-  type Message,
-} from '@aws-sdk/client-sqs'
+import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { connectAsync, type MqttClient } from 'mqtt'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest'
@@ -25,8 +19,6 @@ const database = new pg.Client({ connectionString: endpoints.postgres.url })
 
 let gateway: TestGateway
 let mqtt: MqttClient
-/** Dead letters by topic. */
-const deadLetters = new Map<string, Message>()
 
 beforeAll(async () => {
   gateway = await enrolGateway(endpoints, {
@@ -57,27 +49,23 @@ const topicOf = (machine: string) => `factory/granix/ba/planta-baradero/${machin
 const now = () => Date.now()
 const reading = () => ({ schemaVersion: 1, timestamp: now(), seq: 1, values: { a: 1 } })
 
-async function deadLetterOf(topic: string): Promise<Message> {
+interface DeadLetter {
+  code: string
+  message: string
+  tenant: string | null
+  body: Buffer
+}
+
+/** The one row of quarantine that has this topic. */
+async function deadLetterOf(topic: string): Promise<DeadLetter> {
   return vi.waitFor(async () => {
-    const { Messages = [] } = await sqs.send(
-      new ReceiveMessageCommand({
-        QueueUrl: endpoints.sqs.queues.telemetryDeadLetters,
-        MaxNumberOfMessages: 10,
-        MessageAttributeNames: ['All'],
-      }),
+    const { rows } = await database.query<DeadLetter>(
+      `select q.code, q.message, t.slug as tenant, q.body from quarantine q left join tenants t on t.id = q.tenant_id
+       where q.topic = $1`,
+      [topic],
     )
-    for (const message of Messages) {
-      deadLetters.set(message.MessageAttributes?.topic?.StringValue ?? '', message)
-      await sqs.send(
-        new DeleteMessageCommand({
-          QueueUrl: endpoints.sqs.queues.telemetryDeadLetters,
-          ReceiptHandle: message.ReceiptHandle,
-        }),
-      )
-    }
-    const found = deadLetters.get(topic)
-    if (!found) throw new Error(`no dead letter of ${topic} yet`)
-    return found
+    expect(rows).toHaveLength(1)
+    return rows[0]!
   }, 15_000)
 }
 
@@ -91,7 +79,7 @@ async function expectStored(machine: string) {
   }, 10_000)
 }
 
-describe('what a gateway publishes wrongly ends in the DLQ with its code, untouched, and its neighbours are stored', () => {
+describe('what a gateway publishes wrongly ends in quarantine with its code, untouched, and its neighbours are stored', () => {
   it.each([
     ['not-json', () => Buffer.from([0xff, 0x00, 0x7b]), 'invalid_json'],
     ['not-v1', () => ({ ...reading(), schemaVersion: 2 }), 'unsupported_schema_version'],
@@ -117,9 +105,9 @@ describe('what a gateway publishes wrongly ends in the DLQ with its code, untouc
     await mqtt.publishAsync(topicOf(`beside-${machine}`), JSON.stringify(reading()), { qos: 1 })
 
     const letter = await deadLetterOf(topicOf(machine))
-    expect(letter.MessageAttributes?.errorCode?.StringValue).toBe(code)
-    expect(letter.MessageAttributes?.tenant?.StringValue).toBe('granix')
-    const envelope = JSON.parse(letter.Body!) as QueueEnvelope
+    expect(letter).toMatchObject({ code, tenant: 'granix' })
+    expect(letter.message).not.toBe('')
+    const envelope = JSON.parse(letter.body.toString()) as QueueEnvelope
     expect(Buffer.from(envelope.payload, 'base64')).toEqual(bytes)
     expect(envelope.clientId).toBe(gateway.thingName)
     await expectStored(`beside-${machine}`)
@@ -136,16 +124,16 @@ describe('what can only come from elsewhere than the broker', () => {
   })
 
   it.each([
-    ['factory/granix/ba/planta-baradero/a/b/telemetry', 'invalid_topic'],
-    ['factory/nobody/ba/planta-baradero/pump/telemetry', 'unknown_tenant'],
-    ['factory/granix/ba/no-plant/pump/telemetry', 'unknown_plant'],
-    ['factory/norpan/sf/planta-rosario/pump/telemetry', 'client_topic_mismatch'],
-    ['factory/granix/cb/planta-cordoba/pump/telemetry', 'client_topic_mismatch'],
-  ])('%s', async (topic, code) => {
+    ['factory/granix/ba/planta-baradero/a/b/telemetry', 'invalid_topic', 'granix'],
+    ['factory/nobody/ba/planta-baradero/pump/telemetry', 'unknown_tenant', null],
+    ['factory/granix/ba/no-plant/pump/telemetry', 'unknown_plant', 'granix'],
+    ['factory/norpan/sf/planta-rosario/pump/telemetry', 'client_topic_mismatch', 'norpan'],
+    ['factory/granix/cb/planta-cordoba/pump/telemetry', 'client_topic_mismatch', 'granix'],
+  ])('%s', async (topic, code, tenant) => {
     const body = JSON.stringify(envelope(topic))
     await sqs.send(new SendMessageCommand({ QueueUrl: endpoints.sqs.queues.telemetry, MessageBody: body }))
     const letter = await deadLetterOf(topic)
-    expect(letter.MessageAttributes?.errorCode?.StringValue).toBe(code)
-    expect(letter.Body).toBe(body)
+    expect(letter).toMatchObject({ code, tenant })
+    expect(letter.body.toString()).toBe(body)
   })
 })

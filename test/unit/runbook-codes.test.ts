@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { IngestErrorCode } from '../../schemas/error-codes.ts'
+import { DeadLetterCode } from '../../schemas/error-codes.ts'
 
 const runbook = readFileSync(join(import.meta.dirname, '../../docs/runbook.md'), 'utf8')
 /** Codes of the first column of its tables. */
@@ -9,6 +9,6 @@ const explained = [...runbook.matchAll(/^\| (`.+?`) \| .+ \| .+ \|$/gm)].flatMap
   codes!.split(', ').map((code) => code.replaceAll('`', '')),
 )
 
-test.each(IngestErrorCode.options)('the runbook says what %s means and what to do', (code) => {
+test.each(DeadLetterCode.options)('the runbook says what %s means and what to do', (code) => {
   expect(explained.filter((one) => one === code)).toEqual([code])
 })

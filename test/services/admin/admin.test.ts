@@ -1,5 +1,6 @@
 import type { Context } from 'aws-lambda'
 import { randomUUID } from 'node:crypto'
+import { v7 as uuid } from 'uuid'
 import * as v from 'valibot'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { AdminAnswer } from '../../../schemas/api.ts'
@@ -117,5 +118,33 @@ describe('admin', () => {
       expect(answer.message).toContain(message)
     }
     expect(accounts.has('new@norpan.example')).toBe(false)
+  })
+
+  it('lists and redrives the dead letters of no tenant, and reaches none of a tenant', async () => {
+    const owner = await run(tenant('owner'))
+    const tenantId = 'id' in owner ? owner.id : undefined
+    const insert = (id: string, of: string | undefined, code: string) =>
+      database.master.query(
+        `insert into quarantine (id, message_id, tenant_id, queue, code, message, quarantined_at, body, payload_bytes,
+           payload_head) values ($1::uuid, $1::text, $2, 'telemetry', $3, 'why', 1, 'body', 2, '{}')`,
+        [id, of, code],
+      )
+    const [nobodys, shapeless, theirs] = [uuid(), uuid(), uuid()]
+    await insert(nobodys, undefined, 'unknown_tenant')
+    await insert(shapeless, undefined, 'invalid_envelope')
+    await insert(theirs, tenantId, 'unknown_tenant')
+    const listed = async (more: object = {}) => {
+      const answer = await run({ command: 'dead-letter list', ...more })
+      return 'items' in answer ? answer.items.map((item) => item.id) : answer
+    }
+    expect(await listed()).toEqual([shapeless, nobodys])
+    expect(await listed({ code: 'unknown_tenant' })).toEqual([nobodys])
+    const redrive = (more: object) => run({ command: 'dead-letter redrive', ...more })
+    expect((await redrive({ ids: [theirs] })).message).toMatch(/^0 dead letters/)
+    expect((await redrive({ code: 'unknown_tenant' })).message).toMatch(/^1 dead letters/)
+    expect((await redrive({ ids: [shapeless] })).message).toMatch(/^1 dead letters/)
+    expect(await redrive({})).toMatchObject({ status: 'refused', message: 'command: must have either ids or code' })
+    const { rows } = await database.master.query('select id from quarantine where redrive_at is not null order by id')
+    expect(rows).toEqual([nobodys, shapeless].toSorted().map((id) => ({ id })))
   })
 })

@@ -86,6 +86,37 @@ describe('npm run admin', () => {
     ])
   })
 
+  it('lists dead letters, a line each, and asks for their redrive', async () => {
+    const id = '01890a5d-ac96-774b-bcce-b302099a8057'
+    const item = {
+      ...{ id, code: 'unknown_tenant', message: 'There is no tenant nobody', topic: 'factory/nobody/x', machine: null },
+      ...{ thingName: 'gw-1', receivedAt: 1, quarantinedAt: 1_736_359_200_000, redriveAt: null, bytes: 2 },
+    }
+    const items = [
+      { ...item, text: '{\n', hex: '7b0a' },
+      { ...item, topic: null, thingName: null, text: null, hex: 'ff00' },
+    ]
+    answer = { body: { status: 'listed', message: '2 dead letters', items } }
+    const start = `2025-01-08T18:00:00.000Z  ${id}  unknown_tenant`
+    expect(await admin(['dead-letter', 'list', '--code', 'unknown_tenant', '--local'])).toEqual({
+      code: 0,
+      output: [
+        `${start}  factory/nobody/x  gw-1  There is no tenant nobody  "{\\n"`,
+        `${start}  -  -  There is no tenant nobody  ff00`,
+        '2 dead letters',
+      ].join('\n'),
+    })
+    answer = { body: { status: 'accepted', message: '2 go back' } }
+    expect(await admin(['dead-letter', 'redrive', '--ids', `${id},${id}`, '--local'])).toEqual({
+      code: 0,
+      output: '2 go back',
+    })
+    expect(invocations.slice(-2).map(([, event]) => event)).toEqual([
+      { command: 'dead-letter list', code: 'unknown_tenant' },
+      { command: 'dead-letter redrive', ids: [id, id] },
+    ])
+  })
+
   it('ends with 1 and one line when it was refused or failed', async () => {
     answer = { body: { status: 'refused', message: 'there is no tenant granix: create it first' } }
     expect(await admin(CREATE_PLANT)).toEqual({ code: 1, output: 'there is no tenant granix: create it first' })
@@ -105,6 +136,9 @@ describe('npm run admin', () => {
     [['tenant', 'create', 'Bad Slug', '--name', 'x'], 'slug: must be'],
     [['tenant', 'create', 'x', '--name', 'x', '--colour', 'red'], '--colour'],
     [['tenant', 'create', 'x', '--name', 'x', '--role', 'admin'], 'role: '],
+    [['dead-letter', 'redrive'], 'must have either ids or code'],
+    [['dead-letter', 'redrive', '--ids', 'x'], 'ids.0: '],
+    [['dead-letter', 'list', '--code', 'x'], 'code: '],
   ])('ends with 2 at wrong use: %s', async (args, message) => {
     const { code, output } = await admin(args)
     expect(code).toBe(2)

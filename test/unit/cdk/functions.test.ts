@@ -21,6 +21,8 @@ const ENVIRONMENT: Record<string, string[]> = {
   Ingest: [...POSTGRES, ...REDIS, ...QUEUES, 'HOT_RETENTION_DAYS'],
   Status: [...POSTGRES, ...REDIS, ...QUEUES],
   PresenceSweep: [...POSTGRES, ...REDIS, 'FAN_OUT_QUEUE_URL', 'STATUS_QUEUE_URL'],
+  Quarantine: [...POSTGRES, 'RULE_ERRORS_URL', 'STATUS_DEAD_LETTERS_URL', 'TELEMETRY_DEAD_LETTERS_URL'],
+  Redrive: [...POSTGRES, 'STATUS_QUEUE_URL', 'TELEMETRY_QUEUE_URL'],
   FanOut: [...REDIS, ...POSTING],
   LiveSocket: [...POSTGRES, ...REDIS, ...POSTING],
   Api: [
@@ -71,7 +73,7 @@ describe('functions', () => {
       expect(functions[name]?.properties.Timeout, name).toBeLessThan(30)
   })
 
-  it('migrate at each deployment, make partitions every six hours, roll up and sweep presence each minute', () => {
+  it('migrate at each deployment, make partitions every six hours, roll up, sweep presence and redrive each minute', () => {
     expect(resources(templates, 'Custom::Trigger').map(({ properties }) => properties)).toEqual([
       expect.objectContaining({ InvocationType: 'RequestResponse', ExecuteOnHandlerChange: true }),
     ])
@@ -83,7 +85,10 @@ describe('functions', () => {
       ['PartitionsSchedule', 'rate(6 hours)'],
       ['RollupSchedule', 'rate(1 minute)'],
       ['PresenceSweepSchedule', 'rate(1 minute)'],
+      ['RedriveSchedule', 'rate(1 minute)'],
     ])
+    // One run of it at a time.
+    expect(functions['Redrive']?.properties.Timeout).toBeLessThan(60)
   })
 
   it.each([

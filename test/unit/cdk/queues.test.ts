@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { retryDelaySec } from '../../../lambdas/runtime/retry-later.ts'
 import { houseFunctions, resource, resources, synthesize } from './templates.ts'
 
 interface QueueProperties {
@@ -28,7 +29,7 @@ describe.each(['dev', 'prod'])('queues of %s', (stage) => {
   const sources = resources<SourceProperties>(templates, 'AWS::Lambda::EventSourceMapping')
   const consumed = queues.filter(({ properties }) => properties.RedrivePolicy)
   const queueOf = ({ EventSourceArn: arn }: SourceProperties) =>
-    consumed.find(({ id }) => arn['Fn::GetAtt']?.[0] === id || arn['Fn::ImportValue']?.includes(`FnGetAtt${id}Arn`))
+    queues.find(({ id }) => arn['Fn::GetAtt']?.[0] === id || arn['Fn::ImportValue']?.includes(`FnGetAtt${id}Arn`))
 
   it('are encrypted and closed to whoever does not come over TLS', () => {
     const policies = resources<{ Queues: { Ref: string }[]; PolicyDocument: unknown }>(
@@ -44,12 +45,24 @@ describe.each(['dev', 'prod'])('queues of %s', (stage) => {
     }
   })
 
-  it('have three consumers, each with dead letters kept for 14 days', () => {
-    expect(sources.map(({ properties }) => queueOf(properties)?.id.slice(0, -8)).toSorted()).toEqual([
-      'FanOutQueue',
-      'StatusQueue',
-      'TelemetryQueue',
+  it('have a consumer each; the quarantine takes the dead letters, except those of the fan-out', () => {
+    const consumers = sources.map(({ id, properties }) => [
+      queueOf(properties)?.id.slice(0, -8),
+      /^[A-Z][a-z]+([A-Z][a-z]+)?(?=Sqs)/.exec(id)?.[0],
     ])
+    expect(consumers.toSorted()).toEqual([
+      ['FanOutQueue', 'FanOut'],
+      ['RuleErrors', 'Quarantine'],
+      ['StatusQueue', 'Status'],
+      ['StatusQueueDeadLetters', 'Quarantine'],
+      ['TelemetryQueue', 'Ingest'],
+      ['TelemetryQueueDeadLetters', 'Quarantine'],
+    ])
+  })
+
+  it('keep what nobody has stored for 14 days, and dead letters in the order of their queue', () => {
+    expect(queues.find(({ id }) => id.startsWith('RuleErrors'))?.properties.MessageRetentionPeriod).toBe(FOURTEEN_DAYS)
+    expect(consumed).toHaveLength(3)
     for (const { id, properties } of consumed) {
       const target = properties.RedrivePolicy?.deadLetterTargetArn['Fn::GetAtt'][0]
       const deadLetters = queues.find((queue) => queue.id === target)
@@ -94,7 +107,33 @@ describe.each(['dev', 'prod'])('queues of %s', (stage) => {
     const headings = [...runbook.matchAll(/^## (.+)$/gm)].map(([, heading]) => `${heading!} [${stage}]`)
     const alarms = resources<{ AlarmName: string }>(templates, 'AWS::CloudWatch::Alarm')
     expect(alarms.map(({ properties }) => properties.AlarmName).toSorted()).toEqual(headings.toSorted())
-    expect(alarms.length).toBeGreaterThanOrEqual(7)
+    expect(alarms.length).toBeGreaterThanOrEqual(10)
+  })
+
+  it('alarm for each message that reaches the quarantine, and when none gets on for longer than the longest pause', () => {
+    interface AlarmProperties {
+      AlarmName: string
+      MetricName?: string
+      EvaluationPeriods: number
+      Metrics?: { Expression?: string; MetricStat?: { Metric: { MetricName: string }; Period: number } }[]
+    }
+    const alarms = resources<AlarmProperties>(templates, 'AWS::CloudWatch::Alarm').map(({ properties }) => properties)
+    for (const title of ['Telemetry: dead letters', 'Gateway status: dead letters', 'IoT rules: deliveries failed'])
+      expect(alarms.find(({ AlarmName }) => AlarmName.startsWith(title))).toMatchObject({
+        MetricName: 'NumberOfMessagesReceived',
+        Threshold: 1,
+        EvaluationPeriods: 1,
+      })
+    const stuck = alarms.filter(({ AlarmName }) => AlarmName.includes('quarantine is stuck'))
+    expect(stuck).toHaveLength(3)
+    for (const { Metrics = [], EvaluationPeriods } of stuck) {
+      expect(EvaluationPeriods * 60).toBeGreaterThan(retryDelaySec(1000))
+      expect(Metrics.flatMap(({ MetricStat }) => MetricStat?.Metric.MetricName ?? []).toSorted()).toEqual([
+        'ApproximateNumberOfMessagesNotVisible',
+        'ApproximateNumberOfMessagesVisible',
+        'NumberOfMessagesDeleted',
+      ])
+    }
   })
 })
 

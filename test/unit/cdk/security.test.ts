@@ -70,12 +70,25 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
     expect(connects('Ingest')).toEqual(['/iot_ingest'])
     expect(connects('Status')).toEqual(['/iot_ingest'])
     expect(connects('PresenceSweep')).toEqual(['/iot_ingest'])
+    expect(connects('Quarantine')).toEqual(['/iot_quarantine'])
+    expect(connects('Redrive')).toEqual(['/iot_quarantine'])
     expect(connects('LiveSocket')).toEqual(['/iot_api'])
     expect(connects('Api')).toEqual(['/iot_api'])
     expect(connects('Admin')).toEqual(['/iot_admin'])
     expect(connects('Rollup')).toEqual(['/iot_rollup'])
     expect(connects('FanOut')).toBeNull()
     expect(connects('Authorizer')).toBeNull()
+  })
+
+  it('lets a redrive send to the queues that it is for, and the quarantine nowhere', () => {
+    const targets = (name: string) =>
+      JSON.stringify(
+        statements.filter(
+          ({ id, statement }) => id.startsWith(`${name}Role`) && actionsOf(statement).includes('sqs:SendMessage'),
+        ),
+      ).match(/(?<="Fn::GetAtt":\[")\w+(?=[0-9A-F]{8}",)/g)
+    expect(targets('Redrive')).toEqual(['StatusQueue', 'TelemetryQueue'])
+    expect(targets('Quarantine')).toBeNull()
   })
 
   it('lets nothing but functions with that access reach Postgres and Redis', () => {
@@ -102,6 +115,8 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
       'Migrate',
       'Partitions',
       'PresenceSweep',
+      'Quarantine',
+      'Redrive',
       'Rollup',
       'Status',
     ])

@@ -1,0 +1,30 @@
+import { Alarm, ComparisonOperator, type IMetric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
+import type { Construct } from 'constructs'
+import type { Settings } from '../settings.ts'
+
+export interface AlarmProps {
+  heading: string
+  description: string
+  metric: IMetric
+  atLeast: number
+  /** How many of the metric's periods in a row. */
+  periods?: number
+}
+
+/** An alarm whose name is a heading of docs/runbook.md, followed by the stage. */
+export function alarm(
+  scope: Construct,
+  id: string,
+  { stage }: Settings,
+  { heading, description, metric, atLeast, periods = 1 }: AlarmProps,
+): Alarm {
+  return new Alarm(scope, id, {
+    alarmName: `${heading} [${stage}]`,
+    alarmDescription: `${description} See "${heading}" in docs/runbook.md.`,
+    metric,
+    threshold: atLeast,
+    comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+    evaluationPeriods: periods,
+    treatMissingData: TreatMissingData.NOT_BREACHING,
+  })
+}

@@ -1,0 +1,101 @@
+/**
+ * What people do with dead letters: the admins of a tenant with its own, and the platform team (`tenantId` null) with those
+ * whose topic names no known tenant.
+ */
+import { type Kysely, sql, type SqlBool } from 'kysely'
+import type { DeadLetter, DeadLetterQuery, PlantAccess } from '../../schemas/api.ts'
+import type { Database, Quarantine } from './database.ts'
+import { visiblePlant } from './visible-plants.ts'
+
+/** Place in the list: newest first, and by id where the times are equal. */
+export type DeadLetterKey = Pick<DeadLetter, 'quarantinedAt' | 'id'>
+
+type Filter = Pick<DeadLetterQuery, 'code' | 'machine' | 'from' | 'to'>
+
+export async function listDeadLetters(
+  db: Kysely<Database>,
+  tenantId: string | null,
+  access: PlantAccess,
+  { code, machine, from, to }: Filter,
+  { limit, after }: { limit: number; after: DeadLetterKey | undefined },
+): Promise<DeadLetter[]> {
+  const rows = await db
+    .selectFrom('quarantine')
+    .select(SHOWN)
+    .where('tenant_id', tenantId === null ? 'is' : '=', tenantId)
+    .where(visiblePlant(access, 'quarantine.plant_id'))
+    .$if(code !== undefined, (query) => query.where('code', '=', code!))
+    .$if(machine !== undefined, (query) => query.where('machine', '=', machine!))
+    .$if(from !== undefined, (query) => query.where('quarantined_at', '>=', from!))
+    .$if(to !== undefined, (query) => query.where('quarantined_at', '<', to!))
+    .$if(after !== undefined, (query) =>
+      query.where(sql<SqlBool>`(quarantined_at, id) < (${after!.quarantinedAt}::int8, ${after!.id}::uuid)`),
+    )
+    .orderBy('quarantined_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.map(deadLetterOf)
+}
+
+/** Marks them for the Redrive function, and returns how many there are. One that waits already keeps its turn. */
+export async function requestRedrive(
+  db: Kysely<Database>,
+  tenantId: string | null,
+  access: PlantAccess,
+  chosen: { ids: string[] } | { code: Quarantine['code'] },
+): Promise<number> {
+  const { numUpdatedRows } = await db
+    .updateTable('quarantine')
+    .set({ redrive_at: sql`coalesce(redrive_at, ${Date.now()})` })
+    .where('tenant_id', tenantId === null ? 'is' : '=', tenantId)
+    .where(visiblePlant(access, 'quarantine.plant_id'))
+    .where('ids' in chosen ? sql<SqlBool>`id = any(${chosen.ids}::uuid[])` : sql<SqlBool>`code = ${chosen.code}`)
+    .executeTakeFirstOrThrow()
+  return Number(numUpdatedRows)
+}
+
+/** Takes it away for good and returns what it was. Undefined when it is not there, or is back in its queue by now. */
+export async function discardDeadLetter(
+  db: Kysely<Database>,
+  tenantId: string,
+  access: PlantAccess,
+  id: string,
+): Promise<DeadLetter | undefined> {
+  const row = await db
+    .deleteFrom('quarantine')
+    .where('tenant_id', '=', tenantId)
+    .where(visiblePlant(access, 'quarantine.plant_id'))
+    .where('id', '=', id)
+    .returning(SHOWN)
+    .executeTakeFirst()
+  return row && deadLetterOf(row)
+}
+
+/** Not the body, which may be a thousand times as long as the rest. */
+const SHOWN = [
+  ...(['id', 'code', 'message', 'topic', 'machine', 'thing_name', 'received_at'] as const),
+  ...(['quarantined_at', 'redrive_at', 'payload_bytes', 'payload_head'] as const),
+] as const
+
+function deadLetterOf(row: Pick<Quarantine, (typeof SHOWN)[number]>): DeadLetter {
+  const { id, code, message, topic, machine, payload_bytes: bytes, payload_head: head } = row
+  return {
+    ...{ id, code, message, topic, machine, bytes },
+    thingName: row.thing_name,
+    receivedAt: row.received_at,
+    quarantinedAt: row.quarantined_at,
+    redriveAt: row.redrive_at,
+    text: utf8(head, head.length < bytes),
+    hex: head.toString('hex'),
+  }
+}
+
+/** Null when it is not UTF-8. `cut`: the last character may be there in part. */
+function utf8(bytes: Buffer, cut: boolean): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes, { stream: cut })
+  } catch {
+    return null
+  }
+}
