@@ -5,7 +5,20 @@ import { EpochMs, Slug, TagName, ThingName } from './slugs.ts'
 import { Quality, Scalar } from './telemetry.ts'
 
 const Uuid = v.pipe(v.string(), v.uuid())
+/** An IANA name, for instance America/Argentina/Buenos_Aires. */
+const TimeZone = v.pipe(v.string(), v.check(isTimeZone, 'must be an IANA time zone, for instance Europe/Madrid'))
 const Name = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(120))
+
+/** Not by Intl.supportedValuesOf: it knows America/Argentina/Buenos_Aires only by its older name, and UTC not at all. */
+function isTimeZone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone }).format()
+    // Offsets such as +03:00 pass too, but follow no summer time.
+    return /^[A-Z]/.test(zone)
+  } catch {
+    return false
+  }
+}
 
 export const Role = v.picklist(['viewer', 'plant_operator', 'manager', 'admin'])
 export type Role = v.InferOutput<typeof Role>
@@ -70,8 +83,33 @@ export type Plant = v.InferOutput<typeof Plant>
 export const PlantPage = page(Plant)
 export type PlantPage = v.InferOutput<typeof PlantPage>
 
+const neverChanges = (what: string) => v.optional(v.never(`never changes: ${what}`))
+
+/** At least one field. */
+export const ChangePlant = v.pipe(
+  v.strictObject({
+    name: v.optional(Name),
+    timeZone: v.optional(TimeZone),
+    slug: neverChanges('gateways publish under it. Change the name instead'),
+    province: neverChanges('gateways publish under it'),
+  }),
+  v.check((change) => Object.keys(change).length > 0, 'must change something'),
+)
+export type ChangePlant = v.InferOutput<typeof ChangePlant>
+
 export const Machine = v.object({ ...LiveMachine.entries, plantId: Uuid })
 export type Machine = v.InferOutput<typeof Machine>
+/** At least one field. A name of null shows the slug. */
+export const ChangeMachine = v.pipe(
+  v.strictObject({
+    name: v.optional(v.nullable(Name)),
+    status: v.optional(v.picklist(['active', 'retired'])),
+    slug: neverChanges('gateways publish under it. Change the name instead'),
+  }),
+  v.check((change) => Object.keys(change).length > 0, 'must change something'),
+)
+export type ChangeMachine = v.InferOutput<typeof ChangeMachine>
+
 export const MachinePage = page(Machine)
 export type MachinePage = v.InferOutput<typeof MachinePage>
 
@@ -353,17 +391,6 @@ export const WebConfig = v.object({
 })
 export type WebConfig = v.InferOutput<typeof WebConfig>
 
-/** Not by Intl.supportedValuesOf: it knows America/Argentina/Buenos_Aires only by its older name, and UTC not at all. */
-function isTimeZone(zone: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: zone }).format()
-    // Offsets such as +03:00 pass too, but follow no summer time.
-    return /^[A-Z]/.test(zone)
-  } catch {
-    return false
-  }
-}
-
 /** What `npm run admin` asks of the admin function, which only AWS credentials can call. */
 export const AdminCommand = v.variant('command', [
   v.strictObject({ command: v.literal('tenant create'), slug: Slug, name: Name }),
@@ -373,7 +400,7 @@ export const AdminCommand = v.variant('command', [
     province: Slug,
     slug: Slug,
     name: Name,
-    timeZone: v.pipe(v.string(), v.check(isTimeZone, 'must be an IANA time zone, for instance Europe/Madrid')),
+    timeZone: TimeZone,
   }),
   v.strictObject({
     command: v.literal('user create'),

@@ -1,3 +1,5 @@
+import { route as changeMachine } from './routes/change-machine.ts'
+import { route as changePlant } from './routes/change-plant.ts'
 import { route as createGateway } from './routes/create-gateway.ts'
 import { route as createTicket } from './routes/create-ticket.ts'
 import { route as discardDeadLetter } from './routes/discard-dead-letter.ts'
@@ -25,8 +27,10 @@ import type { Route } from './route.ts'
 export const routes: readonly Route[] = [
   getMe,
   listPlants,
+  changePlant,
   listMachines,
   getMachine,
+  changeMachine,
   listTags,
   getHistory,
   listEvents,

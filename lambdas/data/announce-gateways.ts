@@ -32,7 +32,7 @@ export async function announceGateways(realtime: Realtime, news: GatewayNews[]):
           return tellPlant(client, plant, gatewaysKey(plant), entries, events)
         }),
       )
-      return plants.filter((_, index) => told[index])
+      return plants.filter((_, index) => told[index]!.isWatched)
     })
     const items = watched.map(({ tenant, plant, gateways }) => ({
       tenant,

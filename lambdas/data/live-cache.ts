@@ -18,6 +18,8 @@ export const watchersKey = key('watchers')
 export const eventsChannel = key('events')
 export const liveVersionKey = key('live-version')
 export const plantIdKey = key('plant-id')
+/** Number of changes that people have made to the plant's machines. */
+const editionKey = key('edition')
 export const connectionKey = (connectionId: string) => `connection:${connectionId}`
 
 /** A field of a hash: a machine or a gateway as JSON that ends in its `revision`, which grows with each change. */
@@ -31,8 +33,9 @@ export function cachedEntry(field: string, live: LiveMachine | LiveGateway, revi
 }
 
 /**
- * KEYS: the hash, the watchers. ARGV: the time, the channel, then fields and their JSON as lines: one long argument is
- * written and read many times faster than a thousand short ones. Answers whether anybody watches, and how many listen.
+ * KEYS: the hash, the watchers, the edition. ARGV: the time, the channel, then fields and their JSON as lines: one long
+ * argument is written and read many times faster than a thousand short ones. Answers how many watch, how many listen, and
+ * the edition.
  *
  * Two consumers may write in another order than they have committed: an older revision never replaces a newer. The JSON
  * is kept as given; decoding and encoding it here would round its numbers to 14 digits. The revision is sought in the last
@@ -61,14 +64,16 @@ if #fields > 0 then
   if #news > 0 then redis.call('HSET', KEYS[1], unpack(news)) end
 end
 local watched = redis.call('ZCOUNT', KEYS[2], ARGV[1], '+inf')
-return { watched, redis.call('PUBSUB', 'NUMSUB', ARGV[2])[2] + redis.call('PUBSUB', 'NUMPAT') }`
+local listening = redis.call('PUBSUB', 'NUMSUB', ARGV[2])[2] + redis.call('PUBSUB', 'NUMPAT')
+return { watched, listening, tonumber(redis.call('GET', KEYS[3]) or 0) }`
 
 /** Lua's unpack takes some 8,000 values, two of each entry. */
 const MAX_ENTRIES = 1_000
 
 /**
  * Writes what changed in a plant, and publishes its events when anybody listens on the plant's channel. Of entries with
- * the same field the last counts. Returns whether a browser watches the plant.
+ * the same field the last counts. Returns whether a browser watches the plant, and the
+ * edition of its machines.
  */
 export async function tellPlant(
   client: Client,
@@ -76,9 +81,9 @@ export async function tellPlant(
   hash: string,
   entries: CachedEntry[],
   events: () => (TelemetryEvent | StatusEvent)[],
-): Promise<boolean> {
+): Promise<{ isWatched: boolean; edition: number }> {
   const channel = eventsChannel(plant)
-  const keys = [hash, watchersKey(plant)]
+  const keys = [hash, watchersKey(plant), editionKey(plant)]
   const lines = (texts: string[]) => texts.map((text) => `${text}\n`).join('')
   const groups = Array.from({ length: Math.ceil(entries.length / MAX_ENTRIES) || 1 }, (_, index) =>
     entries.slice(index * MAX_ENTRIES, (index + 1) * MAX_ENTRIES),
@@ -89,9 +94,14 @@ export async function tellPlant(
       return client.eval(TELL, { keys, arguments: [String(Date.now()), channel, fields, jsons] })
     }),
   )
-  const [watching, listening] = answers.at(-1) as [number, number]
+  const [watching, listening, edition] = answers.at(-1) as [number, number, number]
   if (listening > 0) await Promise.all(events().map((event) => client.publish(channel, JSON.stringify(event))))
-  return watching > 0
+  return { isWatched: watching > 0, edition }
+}
+
+/** After a change to a machine: consumers look it up again with their next batch instead of within the minute. */
+export async function tellOfNewEdition(client: Client, plant: PlantName): Promise<void> {
+  await client.incr(editionKey(plant))
 }
 
 /** Of connections that API Gateway calls gone. Elsewhere they may still be listed: their next frame meets 410 again. */

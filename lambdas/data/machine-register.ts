@@ -19,17 +19,20 @@ export interface KnownMachine {
 
 const LIFETIME_MS = 60_000
 
-/** Ids of machines by plant and slug, remembered for a minute. */
+/** Ids of machines by plant and slug, remembered for a minute, or until their plant's edition changes. */
 export interface MachineRegister {
   /** Looks up those that are not known yet, in one query. */
   load(machines: MachineName[]): Promise<void>
   /** Makes those that do not exist, up to the quota of their plant. */
   create(machines: NewMachine[]): Promise<void>
   get(machine: MachineName): KnownMachine | undefined
+  /** Of the plant's machines, as Redis has it (live-cache.ts): a new one means that a person has changed one of them. */
+  noteEdition(plantId: string, edition: number): void
 }
 
 export function machineRegister(db: Kysely<Database>): MachineRegister {
   const known = expiringMap<KnownMachine>(LIFETIME_MS)
+  const editions = new Map<string, number>()
   const key = (machine: MachineName) => `${machine.plantId}/${machine.slug}`
 
   async function load(machines: MachineName[]): Promise<void> {
@@ -53,6 +56,10 @@ export function machineRegister(db: Kysely<Database>): MachineRegister {
       await load(missing)
     },
     get: (machine) => known.get(key(machine)),
+    noteEdition(plantId, edition) {
+      if ((editions.get(plantId) ?? edition) !== edition) known.expire((one) => one.startsWith(`${plantId}/`))
+      editions.set(plantId, edition)
+    },
   }
 }
 

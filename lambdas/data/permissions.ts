@@ -7,6 +7,8 @@ import type { Role } from '../../schemas/api.ts'
 export const PERMISSIONS = {
   /** Plants, machines, live values, gateways. */
   see: ['viewer', 'plant_operator', 'manager', 'admin'],
+  /** Machines: approve, rename, retire. */
+  manage: ['manager', 'admin'],
   /** Plants, gateways, users, dead letters. */
   administer: ['admin'],
 } as const satisfies Record<string, readonly Role[]>

@@ -11,14 +11,8 @@ export interface PlantAddress {
   province: string
 }
 
-/** By slug. */
-export async function listPlants(
-  db: Transaction<Database>,
-  tenantId: string,
-  access: PlantAccess,
-  { limit, after }: PageOf,
-): Promise<Plant[]> {
-  const rows = await db
+function plantsOf(db: Transaction<Database>, tenantId: string) {
+  return db
     .selectFrom('plants')
     .select(['plants.id', 'plants.slug', 'plants.province', 'plants.name', 'plants.time_zone'])
     .select((eb) => [
@@ -46,12 +40,12 @@ export async function listPlants(
         .as('gateways_unknown'),
     ])
     .where('plants.tenant_id', '=', tenantId)
-    .where(visiblePlant(access, 'plants.id'))
-    .$if(after !== undefined, (query) => query.where('plants.slug', '>', after!))
-    .orderBy('plants.slug')
-    .limit(limit)
-    .execute()
-  return rows.map((row) => ({
+}
+
+type Row = Awaited<ReturnType<ReturnType<typeof plantsOf>['executeTakeFirstOrThrow']>>
+
+function plantOf(row: Row): Plant {
+  return {
     plantId: row.id,
     slug: row.slug,
     province: row.province,
@@ -63,7 +57,28 @@ export async function listPlants(
       gatewaysOnline: row.gateways_online ?? 0,
       gatewaysUnknown: row.gateways_unknown ?? 0,
     },
-  }))
+  }
+}
+
+/** By slug. */
+export async function listPlants(
+  db: Transaction<Database>,
+  tenantId: string,
+  access: PlantAccess,
+  { limit, after }: PageOf,
+): Promise<Plant[]> {
+  const rows = await plantsOf(db, tenantId)
+    .where(visiblePlant(access, 'plants.id'))
+    .$if(after !== undefined, (query) => query.where('plants.slug', '>', after!))
+    .orderBy('plants.slug')
+    .limit(limit)
+    .execute()
+  return rows.map(plantOf)
+}
+
+/** That the user may see it has been checked. */
+export async function readPlant(db: Transaction<Database>, tenantId: string, plantId: string): Promise<Plant> {
+  return plantOf(await plantsOf(db, tenantId).where('plants.id', '=', plantId).executeTakeFirstOrThrow())
 }
 
 /** Undefined when there is none, or none that these may see. */

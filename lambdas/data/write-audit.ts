@@ -2,17 +2,21 @@ import type { Transaction } from 'kysely'
 import { v7 as uuidv7 } from 'uuid'
 import type { Database } from './database.ts'
 
-export interface AuditEntry {
+/** Who does something, and in which request. */
+export interface Author {
   tenantId: string
   /** Null when no person has done it: the platform team, or a gateway with its token. */
   userId: string | null
+  requestId: string
+}
+
+export interface AuditEntry extends Author {
   /** `thing.verb`, for instance `gateway.create`. */
   action: string
   /** Natural key of what was changed. */
   subject: string
   before?: unknown
   after?: unknown
-  requestId: string
 }
 
 /** Takes a transaction, so that no change is made without its entry. */

@@ -4,6 +4,7 @@ import type { TelemetryEvent } from '../../schemas/queues.ts'
 import { currentMachines } from '../data/current-machines.ts'
 import type { Database } from '../data/database.ts'
 import { cachedEntry, type CachedEntry, stateKey, tellPlant } from '../data/live-cache.ts'
+import type { MachineRegister } from '../data/machine-register.ts'
 import { requestFanOut } from '../data/request-fan-out.ts'
 import { logger, metrics } from '../runtime/frame.ts'
 import type { Redis } from '../runtime/redis.ts'
@@ -12,6 +13,7 @@ import type { StoreResult } from './store-readings.ts'
 
 interface Realtime {
   db: Kysely<Database>
+  machines: MachineRegister
   redis: Redis
   sqs: SQSClient
   fanOutQueueUrl: string
@@ -26,18 +28,22 @@ export async function announce(realtime: Realtime, stored: StoreResult): Promise
   const readings = [...stored.fresh, ...stored.unheard]
   if (readings.length === 0) return
   try {
-    const entries = await entriesByPlant(realtime, stored)
+    const changed = await entriesByPlant(realtime, stored)
     const plants = [...Map.groupBy(readings, (reading) => reading.plantId)].map(([plantId, ofPlant]) => ({
+      plantId,
       tenant: ofPlant[0]!.tenant,
       plant: ofPlant[0]!.plant,
-      entries: entries.get(plantId) ?? [],
+      entries: changed.get(plantId) ?? [],
       events: () => ofPlant.map(eventOf),
     }))
     const watched = await realtime.redis.use(async (client) => {
       const told = await Promise.all(
         plants.map((plant) => tellPlant(client, plant, stateKey(plant), plant.entries, plant.events)),
       )
-      return plants.filter((plant, index) => told[index] && plant.entries.length > 0)
+      return plants.filter(({ plantId, entries }, index) => {
+        realtime.machines.noteEdition(plantId, told[index]!.edition)
+        return told[index]!.isWatched && entries.length > 0
+      })
     })
     const items = watched.map((plant) => ({
       tenant: plant.tenant,

@@ -78,7 +78,7 @@ async function tell(stored: StoreResult): Promise<StoreResult> {
   await setImmediate()
   await noteSenders(db, [...stored.fresh, ...stored.duplicates])
   await noteUnits(db, stored)
-  await announce({ db, redis, sqs, fanOutQueueUrl: environment.FAN_OUT_QUEUE_URL }, stored)
+  await announce({ db, machines, redis, sqs, fanOutQueueUrl: environment.FAN_OUT_QUEUE_URL }, stored)
   return stored
 }
 

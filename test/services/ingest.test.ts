@@ -195,6 +195,21 @@ test('a machine that another gateway of the plant sends for is shown with that o
   expect(JSON.parse(cached!)).toMatchObject({ thingName: second.thingName })
 })
 
+test('a machine that a person has changed is looked up again with the next batch', async () => {
+  const plant = await newPlant('ingest-changed')
+  const handle = (seq: number) =>
+    consumer.handle(sqsEvent([telemetry(plant, 'press', { seq, timestamp: Date.now() + seq })]))
+  await handle(1)
+  await consumer.database.master.query(`update machines set status = 'active', name = 'Press 1' where plant_id = $1`, [
+    plant.plantId,
+  ])
+  await redis.incr(`edition:${plant.tenant}:${plant.plant}`)
+  await handle(2) // hears of it
+  await handle(3)
+  const cached = await redis.hGet(`state:${plant.tenant}:${plant.plant}`, 'press')
+  expect(JSON.parse(cached!)).toMatchObject({ status: 'active', name: 'Press 1', state: { seq: 3 } })
+})
+
 test('units are kept with the machine, told with its state, merged, and not taken from a backlog', async () => {
   const plant = await newPlant('ingest-units')
   const handle = (reading: object) =>

@@ -40,6 +40,8 @@ function callOf(operationId: string): [path: string, body?: unknown] {
   const calls: Record<string, [string, unknown?]> = {
     getMe: ['/v1/me'],
     listPlants: ['/v1/plants'],
+    changePlant: [`/v1/plants/${ours.plants[0]!.plantId}`, { timeZone: 'UTC' }],
+    changeMachine: [`/v1/machines/${ourMachine}`, { status: 'active' }],
     listMachines: [`/v1/plants/${ours.plants[0]!.plantId}/machines`],
     getMachine: [`/v1/machines/${ourMachine}`],
     listTags: [`/v1/machines/${ourMachine}/tags`],
@@ -119,6 +121,8 @@ describe('what is not the user’s', () => {
     const answers = await Promise.all([
       api.request('GET', `/v1/plants/${plantId}/machines`, { as }),
       api.request('GET', `/v1/machines/${machineId}`, { as }),
+      api.request('PATCH', `/v1/plants/${plantId}`, { as, body: { name: 'Mine' } }),
+      api.request('PATCH', `/v1/machines/${machineId}`, { as, body: { name: 'Mine' } }),
       api.request('GET', `/v1/gateways/${thingName}`, { as }),
       api.request('GET', `/v1/gateways/${thingName}/connections`, { as }),
       kind === 'malformed' ? undefined : api.request('GET', `/v1/machines/${machineId}/completeness`, { as }),

@@ -1,0 +1,38 @@
+import type { Transaction } from 'kysely'
+import type { ChangeMachine, PlantAccess } from '../../schemas/api.ts'
+import type { Database } from './database.ts'
+import type { PlantName } from './live-cache.ts'
+import { visiblePlant } from './visible-plants.ts'
+import { type Author, writeAudit } from './write-audit.ts'
+
+/** Returns the plant whose machine it is; undefined when there is no such machine that the user may see. */
+export async function changeMachine(
+  transaction: Transaction<Database>,
+  by: Author,
+  access: PlantAccess,
+  machineId: string,
+  { name, status }: ChangeMachine,
+): Promise<PlantName | undefined> {
+  const found = await transaction
+    .selectFrom('machines')
+    .innerJoin('plants', 'plants.id', 'machines.plant_id')
+    .innerJoin('tenants', 'tenants.id', 'machines.tenant_id')
+    .select(['machines.slug', 'machines.name', 'machines.status', 'plants.slug as plant', 'tenants.slug as tenant'])
+    .where('machines.tenant_id', '=', by.tenantId)
+    .where('machines.id', '=', machineId)
+    .where(visiblePlant(access, 'machines.plant_id'))
+    .forUpdate('machines')
+    .executeTakeFirst()
+  if (found === undefined) return undefined
+  const before = { name: found.name, status: found.status }
+  const after = { name: name === undefined ? found.name : name, status: status ?? found.status }
+  await transaction
+    .updateTable('machines')
+    .set({ ...after, updated_at: Date.now(), updated_by: by.userId })
+    .where('tenant_id', '=', by.tenantId)
+    .where('id', '=', machineId)
+    .execute()
+  const { tenant, plant, slug } = found
+  await writeAudit(transaction, { ...by, action: 'machine.change', subject: `${plant}/${slug}`, before, after })
+  return { tenant, plant }
+}
