@@ -250,7 +250,8 @@ export type TimeQuery = v.InferOutput<typeof TimeQuery>
 export const CompletenessQuery = v.strictObject({ ...TimeQuery.entries, limit: PageQuery.entries.limit })
 
 /**
- * Readings by their seqs. `expected` = `stored` + `missing`; `missing` = `held` + `dropped` + `lost`.
+ * Readings by their seqs. `expected` = `stored` + `missing`; `missing` = `held` + `dropped` +
+ * `quarantined` + `lost`.
  * `percent` is of `expected`, rounded down to thousandths; null when nothing is expected.
  */
 const completeness = {
@@ -263,6 +264,8 @@ const completeness = {
   held: v.number(),
   /** Missing, and declared as dropped by the gateway, whose outbox was full. */
   dropped: v.number(),
+  /** Missing, and among the dead letters, as far as these tell their seq. */
+  quarantined: v.number(),
   /** Missing, and nobody is known to have them. */
   lost: v.number(),
   /** Declared or sent within the last minute or so, and not stored yet. */
@@ -295,7 +298,7 @@ export const CompletenessOfMachine = v.object({
   duplicates: v.number(),
   /** Newest first. */
   missingRanges: v.array(
-    v.object({ from: v.number(), to: v.number(), state: v.picklist(['held', 'dropped', 'lost']) }),
+    v.object({ from: v.number(), to: v.number(), state: v.picklist(['held', 'dropped', 'quarantined', 'lost']) }),
   ),
   /** There are more and older ones. */
   hasMoreRanges: v.boolean(),

@@ -18,6 +18,8 @@ export interface Asked {
 const HELD_FOR_MS = 30 * 86_400_000
 /** A reading is on its way for so long after the heartbeat that told of it; later it is lost until it arrives. */
 const UNDERWAY_FOR_MS = 60_000
+/** Of one machine, the newest: each is looked through for its seq. */
+const MAX_DEAD_LETTERS = 10_000
 /** How far readings may be ahead of the broker's clock; see ingest. */
 const MAX_CLOCK_AHEAD_MS = 300_000
 
@@ -27,6 +29,7 @@ const MAX_CLOCK_AHEAD_MS = 300_000
  *
  * - `held`: the newest heartbeat of the gateway says that its outbox holds them. Only of a gateway that is not revoked.
  * - `dropped`: the gateway says that it had to drop them, as its outbox was full.
+ * - `quarantined`: a message that says this seq of itself was refused, and is among the dead letters.
  * - `underway`: declared for the first time, or still held, in the last heartbeat but one: perhaps in a queue now.
  * - `due`: all the others that gateways have declared.
  * - `undeclared`: those that no gateway has declared, for readings of gateways whose heartbeats have no ledger.
@@ -83,11 +86,21 @@ export function askedSeqs({ tenantId, machines, from, to, now }: Asked) {
         select coalesce(range_agg(int8range(r.first, r.last, '[]')), '{}') as seqs
         from declared_ranges r where r.machine_id = m.id and r.tenant_id = m.tenant_id
       ) known
+      cross join lateral (
+        select coalesce(range_agg(int8range(q.seq, q.seq + 1)), '{}') * d.seqs as quarantined
+        from (
+          select substring(encode(q.payload_head, 'escape') from '"seq"\\s*:\\s*(\\d{1,15})\\M')::int8 as seq
+          from quarantine q
+          where q.tenant_id = m.tenant_id and q.plant_id = m.plant_id and q.machine = m.slug and q.queue = 'telemetry'
+          order by q.quarantined_at desc limit ${MAX_DEAD_LETTERS}
+        ) q where q.seq is not null
+      ) q
       cross join lateral (values
         ('held', d.held),
         ('dropped', d.dropped - d.held),
-        ('underway', d.underway - d.held - d.dropped),
-        ('due', d.seqs - d.held - d.dropped - d.underway),
+        ('quarantined', q.quarantined - d.held - d.dropped),
+        ('underway', d.underway - d.held - d.dropped - q.quarantined),
+        ('due', d.seqs - d.held - d.dropped - q.quarantined - d.underway),
         ('undeclared', int8multirange(any_seq.seqs) - known.seqs)
       ) class(name, seqs)
     )`

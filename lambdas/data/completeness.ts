@@ -8,6 +8,7 @@ interface Counts {
   stored: number
   held: number
   dropped: number
+  quarantined: number
   lost: number
   underway: number
   undeclared: number
@@ -25,8 +26,9 @@ interface Row extends Counts {
 /**
  * What is stored of that which gateways have declared: of all machines asked for together, and of the worst of them.
  *
- * One statement. It reads of the ledger only the blocks that are not known to be full (`full_seqs`), at some ten
- * microseconds each, and counts their bits; two lookups per outbox find the ends of a range of time.
+ * One statement. It reads of the ledger only the blocks that are not known to be full (`full_seqs`), at some 4 µs each,
+ * and counts their bits; two lookups per outbox find the ends of a range of time. `npm run bench completeness`: 1,000
+ * machines in some 0.4 s, of the last day as well as of all once full blocks are noted.
  */
 export async function readCompleteness(
   db: Kysely<Database>,
@@ -52,6 +54,7 @@ export async function readCompleteness(
         sum(c.total) filter (where c.class <> 'undeclared') as declared,
         sum(c.total - c.stored) filter (where c.class = 'held') as held,
         sum(c.total - c.stored) filter (where c.class = 'dropped') as dropped,
+        sum(c.total - c.stored) filter (where c.class = 'quarantined') as quarantined,
         sum(c.total - c.stored) filter (where c.class = 'underway') as underway,
         sum(c.total - c.stored) filter (where c.class = 'due') as lost,
         sum(c.stored) filter (where c.class = 'undeclared') as undeclared
@@ -61,9 +64,9 @@ export async function readCompleteness(
       from machine m join summed s on s.machine_id = m.id
     )
     select w.id as "machineId", w.plant_id as "plantId", w.slug, w.name, w.expected::int8, w.stored::int8, w.held::int8,
-      w.dropped::int8, w.lost::int8, w.underway::int8, w.undeclared::int8, count(*) over () as machines,
+      w.dropped::int8, w.quarantined::int8, w.lost::int8, w.underway::int8, w.undeclared::int8, count(*) over () as machines,
       jsonb_build_object('expected', sum(w.expected) over (), 'stored', sum(w.stored) over (), 'held', sum(w.held) over (),
-        'dropped', sum(w.dropped) over (), 'lost', sum(w.lost) over (), 'underway', sum(w.underway) over (),
+        'dropped', sum(w.dropped) over (), 'quarantined', sum(w.quarantined) over (), 'lost', sum(w.lost) over (), 'underway', sum(w.underway) over (),
         'undeclared', sum(w.undeclared) over ()) as total
     from worst w
     order by w.stored / nullif(w.expected, 0) nulls last, w.lost desc, w.slug, w.id
@@ -81,15 +84,25 @@ export async function noteFullBlocks<T>(db: Kysely<T>): Promise<void> {
   await sql`select note_full_blocks()`.execute(db)
 }
 
-const nothing: Counts = { expected: 0, stored: 0, held: 0, dropped: 0, lost: 0, underway: 0, undeclared: 0 }
+const nothing: Counts = {
+  expected: 0,
+  stored: 0,
+  held: 0,
+  dropped: 0,
+  quarantined: 0,
+  lost: 0,
+  underway: 0,
+  undeclared: 0,
+}
 
 const machineOf = ({ machineId, plantId, slug, name, ...counts }: Row): MachineCompleteness => ({
   ...{ machineId, plantId, slug, name },
   ...completenessOf(counts),
 })
 
-function completenessOf({ expected, stored, held, dropped, lost, underway, undeclared }: Counts) {
+function completenessOf({ expected, stored, held, dropped, quarantined, lost, underway, undeclared }: Counts) {
   // Rounded down: 100 means that nothing is missing.
   const percent = expected === 0 ? null : Math.floor((stored / expected) * 100_000) / 1000
-  return { expected, stored, percent, missing: expected - stored, held, dropped, lost, underway, undeclared }
+  const missing = expected - stored
+  return { expected, stored, percent, missing, held, dropped, quarantined, lost, underway, undeclared }
 }

@@ -15,7 +15,7 @@ export async function readMissingRanges(db: Kysely<Database>, asked: Asked): Pro
     with ${askedSeqs(asked)}, wanted as materialized (
       select a.machine_id, range_agg(a.seqs) - coalesce((select f.seqs from full_seqs f
         where f.machine_id = a.machine_id and f.tenant_id = ${asked.tenantId}), '{}') as seqs
-      from asked a where a.class in ('held', 'dropped', 'due') group by a.machine_id
+      from asked a where a.class in ('held', 'dropped', 'quarantined', 'due') group by a.machine_id
     ), looked_at as materialized (
       select l.block, int8range(l.block << 10, (l.block + 1) << 10) as seqs, l.received
       from wanted w cross join lateral unnest(w.seqs) r
@@ -37,7 +37,7 @@ export async function readMissingRanges(db: Kysely<Database>, asked: Asked): Pro
     ), listed as (
       select r, case a.class when 'due' then 'lost' else a.class end as state
       from asked a, missing m, reach, unnest(a.seqs * m.seqs * reach.seqs) r
-      where a.class in ('held', 'dropped', 'due')
+      where a.class in ('held', 'dropped', 'quarantined', 'due')
       order by lower(r) desc limit ${MAX_RANGES + 1}
     ), blocks as (
       select unnest(range_agg(int8range(lower(r) >> 10, (upper(r) - 1) >> 10, '[]'))) as r

@@ -32,13 +32,14 @@ export interface By {
  */
 export async function openCompleteness(now: number) {
   const database = await createDatabase()
-  const open = (role: 'iot_ingest' | 'iot_api') => {
+  const open = (role: 'iot_ingest' | 'iot_api' | 'iot_quarantine') => {
     const { PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD } = database.environment(role)
     const settings = { PGHOST: PGHOST!, PGDATABASE: PGDATABASE!, PGUSER: PGUSER!, PGPASSWORD, AWS_REGION: '' }
     return openPostgres<Database>({ ...settings, PGPORT: Number(PGPORT) })
   }
   const ingest = open('iot_ingest')
   const api = open('iot_api')
+  const quarantine = open('iot_quarantine')
 
   /** The machine pump-1 of a plant of its own. */
   async function newMachine(tenant: string) {
@@ -83,10 +84,12 @@ export async function openCompleteness(now: number) {
   return {
     database,
     ingest,
+    quarantine,
     newMachine,
     async close() {
       await ingest.close()
       await api.close()
+      await quarantine.close()
       await database.close()
     },
   }

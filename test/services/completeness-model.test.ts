@@ -75,7 +75,14 @@ function expectedOf(outboxes: ModelOutbox[], from = 0, to = Infinity) {
   const count = (state: string) => asked.filter(([, name]) => name === state).length
   return {
     ...{ expected: asked.length, stored: count('stored'), missing: asked.length - count('stored') },
-    ...{ held: count('held'), dropped: count('dropped'), lost: count('lost'), underway: 0, undeclared: 0 },
+    ...{
+      held: count('held'),
+      dropped: count('dropped'),
+      quarantined: 0,
+      lost: count('lost'),
+      underway: 0,
+      undeclared: 0,
+    },
     missingRanges,
   }
 }

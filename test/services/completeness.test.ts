@@ -2,6 +2,7 @@ import { v7 as uuid } from 'uuid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { declareRanges } from '../../lambdas/data/declare-ranges.ts'
 import { DAY_MS } from '../../lambdas/data/partitions.ts'
+import { quarantineMessage } from '../../lambdas/data/quarantine-message.ts'
 import type { MachineLedger } from '../../schemas/status.ts'
 import { openCompleteness } from '../helpers/completeness.ts'
 import { createGateway } from '../helpers/plant.ts'
@@ -320,6 +321,34 @@ test('when events are gone the ledger still knows what was stored; a range of ti
   expect(await machine.read({ from, to: start + 5 * DAY_MS })).toMatchObject({ expected: 42, stored: 39, lost: 3 })
   expect(await machine.read({ from, to: start + DAY_MS / 2 })).toMatchObject({ expected: 2, stored: 0, lost: 2 })
   await query('select ensure_partitions($1::date, $1::date)', [day])
+})
+
+test('what was refused is in quarantine, as far as it tells its seq', async () => {
+  const machine = await newMachine('in-quarantine')
+  await machine.store(seqs(first, first + 4))
+  await machine.declare({ first, last: first + 9, dropped: [] })
+  const quarantine = (payload: string | Buffer, of = machine) =>
+    quarantineMessage(system.quarantine.db, {
+      ...{ messageId: uuid(), queue: 'telemetry', code: 'invalid_payload', message: 'no', topic: null },
+      ...{ tenant: of.tenant, province: of.province, plant: of.plant, machine: 'pump-1', thingName: null },
+      ...{ receivedAt: now, body: Buffer.from(payload), payload: Buffer.from(payload) },
+    })
+  await quarantine(`{"schemaVersion":1,"seq":${first + 3},"timestamp":1}`)
+  await quarantine(`{"seq" : ${first + 6}, "values": {}}`)
+  await quarantine(Buffer.concat([Buffer.from(`{"seq":${first + 8},`), Buffer.from([0xff, 0x00, 0xfe])]))
+  await quarantine(`{"seq":${first + 7}`, await newMachine('in-quarantine-2'))
+  await quarantine(`{"seq":"${first + 9}"}`)
+  await quarantine('not json')
+  expect(await machine.read()).toMatchObject({
+    ...{ expected: 10, stored: 5, missing: 5, quarantined: 2, lost: 3 },
+    missingRanges: [
+      lost(first + 9),
+      { from: first + 8, to: first + 8, state: 'quarantined' },
+      lost(first + 7),
+      { from: first + 6, to: first + 6, state: 'quarantined' },
+      lost(first + 5),
+    ],
+  })
 })
 
 test('of a gateway without ledger it is only known what is stored', async () => {
