@@ -2,8 +2,8 @@ import { type Kysely, sql } from 'kysely'
 import type { Gateway, PlantAccess } from '../../schemas/api.ts'
 import type { LiveGateway } from '../../schemas/live.ts'
 import type { Database } from './database.ts'
-import { drainEtaSec } from './heartbeats.ts'
 import type { PageOf } from './page.ts'
+import { liveGatewayOf } from './update-presence.ts'
 import { visiblePlant } from './visible-plants.ts'
 
 const DAY_MS = 86_400_000
@@ -12,8 +12,9 @@ const DAY_MS = 86_400_000
 function gatewaysOf(db: Kysely<Database>, tenantId: string) {
   return db
     .selectFrom('gateways')
-    .select(['thing_name', 'plant_id', 'lifecycle', 'gateways.created_at', 'gateways.connection', 'gateways.reason'])
-    .select(['last_seen_at', 'clock_skew_ms', 'status', 'heartbeats'])
+    .select(['thing_name as thingName', 'plant_id as plantId', 'lifecycle', 'created_at as createdAt'])
+    .select(['connection', 'reason', 'last_seen_at as lastSeenAt', 'clock_skew_ms as clockSkewMs'])
+    .select(['status', 'heartbeats'])
     .where('gateways.tenant_id', '=', tenantId)
 }
 
@@ -35,33 +36,16 @@ function gatewaysWithLastDayOf(db: Kysely<Database>, tenantId: string) {
     .select(['last_day.since', 'last_day.sessions', 'last_day.restarts'])
 }
 
-type LiveRow = Awaited<ReturnType<ReturnType<typeof gatewaysOf>['executeTakeFirstOrThrow']>>
 type Row = Awaited<ReturnType<ReturnType<typeof gatewaysWithLastDayOf>['executeTakeFirstOrThrow']>>
 
-/** Version, uptime and health are those of the last heartbeat, also when the gateway is offline now. */
-function liveGatewayOf(row: LiveRow): LiveGateway {
-  return {
-    thingName: row.thing_name,
-    connection: row.connection,
-    reason: row.reason,
-    lastSeenAt: row.last_seen_at,
-    clockSkewMs: row.clock_skew_ms,
-    drainEtaSec: row.connection === 'online' ? drainEtaSec(row.heartbeats) : null,
-    version: row.status?.gateway.version ?? null,
-    uptimeSec: row.status?.gateway.uptimeSec ?? null,
-    health: row.status?.health ?? null,
-  }
-}
-
 function gatewayOf(row: Row): Gateway {
+  const { plantId, lifecycle, createdAt, since, sessions, restarts } = row
   return {
     ...liveGatewayOf(row),
-    plantId: row.plant_id,
-    lifecycle: row.lifecycle,
-    createdAt: row.created_at,
-    connectionSince: row.since,
-    sessionsLastDay: row.sessions,
-    restartsLastDay: row.restarts,
+    ...{ plantId, lifecycle, createdAt },
+    connectionSince: since,
+    sessionsLastDay: sessions,
+    restartsLastDay: restarts,
   }
 }
 

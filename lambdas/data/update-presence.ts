@@ -69,8 +69,13 @@ export async function updatePresence(
   })
 }
 
+type Shown = Pick<
+  Presence,
+  'thingName' | 'connection' | 'reason' | 'lastSeenAt' | 'clockSkewMs' | 'status' | 'heartbeats'
+>
+
 /** As browsers see it. Version, uptime and health are those of the last heartbeat, also when it is offline now. */
-export function liveGatewayOf(presence: Presence): LiveGateway {
+export function liveGatewayOf(presence: Shown): LiveGateway {
   const { thingName, connection, reason, lastSeenAt, clockSkewMs, status, heartbeats } = presence
   return {
     ...{ thingName, connection, reason, lastSeenAt, clockSkewMs },
