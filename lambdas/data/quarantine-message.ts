@@ -6,7 +6,7 @@ import type { Database, Quarantine } from './database.ts'
 
 /** A dead letter with as much of its origin as it tells. The names may be of nothing that exists. */
 export interface QuarantinedMessage {
-  /** Of SQS. */
+  /** Of SQS: of the message that was refused, which may be refused twice. */
   messageId: string
   queue: Quarantine['queue']
   code: DeadLetterCode

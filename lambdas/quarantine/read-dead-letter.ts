@@ -13,7 +13,7 @@ export type Source = 'telemetry' | 'status' | 'ruleErrors'
 export function readDeadLetter(record: SQSRecord, source: Source): QuarantinedMessage {
   const body = Buffer.from(record.body)
   return {
-    messageId: record.messageId,
+    messageId: record.messageAttributes['messageId']?.stringValue ?? record.messageId,
     body,
     ...(source === 'ruleErrors' ? ruleError(record) : refused(record, source)),
   }

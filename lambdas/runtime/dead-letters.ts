@@ -8,8 +8,9 @@ import type { DeadLetter } from './refusals.ts'
 import { sendMessages } from './send-messages.ts'
 
 /**
- * Sends refused messages to the dead letter queue: body byte for byte, the reason in attributes. Returns the records
- * that could not be sent: they are not handled and must come back.
+ * Sends refused messages to the dead letter queue: body byte for byte, the reason in attributes, and the id of the message
+ * refused, because it comes back and is refused again when its deletion fails. Returns the records that could not be
+ * sent: they are not handled and must come back.
  */
 export async function sendDeadLetters(sqs: SQSClient, queueUrl: string, letters: DeadLetter[]): Promise<SQSRecord[]> {
   const messages = letters.map(({ record, refusal: { code, message } }) => ({
@@ -18,7 +19,10 @@ export async function sendDeadLetters(sqs: SQSClient, queueUrl: string, letters:
     message,
     outgoing: {
       MessageBody: bodyOf(record),
-      MessageAttributes: attributes({ errorCode: code, errorMessage: message, ...origin(record.body) }),
+      MessageAttributes: attributes({
+        ...{ errorCode: code, errorMessage: message, messageId: record.messageId },
+        ...origin(record.body),
+      }),
     },
   }))
   const unsent = new Set(await sendMessages(sqs, queueUrl, messages))

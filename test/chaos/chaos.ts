@@ -33,7 +33,7 @@ export async function runChaos(system: System, { seed, minutes, say }: ChaosOpti
   const bites: Record<string, number> = {}
   const done = new AbortController()
 
-  const feeding = feed(system, generator, done.signal)
+  const working = Promise.all([feed(system, generator, done.signal), rollUp(system, done.signal)])
   try {
     await Promise.all(
       Object.entries(FAULTS).map(([group, faults]) =>
@@ -45,23 +45,45 @@ export async function runChaos(system: System, { seed, minutes, say }: ChaosOpti
     )
   } finally {
     done.abort()
-    await feeding
+    await working
   }
-  for (const body of generator.rest()) system.send(body)
+  system.send(generator.rest(), system.ingest)
   await drained(system)
   // All consumers commit and tell Redis at the same moment: the last to tell is not the last to have committed.
   const heldUp = holdUp(system)
-  for (const body of generator.closing()) system.send(body)
+  system.send(generator.closing(), system.ingest)
   await heldUp
+  system.send(generator.heartbeats(), system.status)
   await drained(system)
+  await rolledUp(system)
   const verdict = await system.withDatabase((database) => judge(system, generator, database))
   return { ...verdict, generator, bites }
 }
 
 async function feed(system: System, generator: Generator, done: AbortSignal): Promise<void> {
   while (!done.aborted) {
-    if (system.telemetry.messages.length > ENOUGH_WAITING) await sleep(20)
-    else for (const body of generator.round(READINGS_PER_ROUND)) system.send(body)
+    if (system.ingest.queue.messages.length > ENOUGH_WAITING) await sleep(20)
+    else {
+      system.send(generator.round(READINGS_PER_ROUND), system.ingest)
+      system.send(generator.heartbeats(), system.status)
+    }
+  }
+}
+
+/** As its schedule, but more often. What an outage ends is left for the next time. */
+async function rollUp({ rollup }: System, done: AbortSignal): Promise<void> {
+  while (!done.aborted) {
+    await rollup.invoke({})
+    await sleep(1_000)
+  }
+}
+
+/** Until nothing is left to roll up. */
+async function rolledUp({ rollup }: System): Promise<void> {
+  for (;;) {
+    const { functionError, payload } = await rollup.invoke({})
+    if (functionError) throw new Error(`rollup failed in quiet: ${JSON.stringify(payload)}`)
+    if ((payload as { rolledUp: number }).rolledUp === 0) return
   }
 }
 
@@ -81,18 +103,13 @@ async function harm(
   } while (Date.now() < until)
 }
 
-/**
- * Until the queue is empty. What a consumer has given back, or has taken into its end, is made visible at once: minutes of
- * back-off would prove nothing here.
- */
-export async function drained({ telemetry, consumers }: System): Promise<void> {
+/** Until all queues are empty: what is refused goes from the first two to the third. */
+async function drained({ ingest, status, quarantine }: System): Promise<void> {
   const deadline = Date.now() + 120_000
-  for (;;) {
-    const waiting = [...telemetry.inflightMessages.keys()]
-    if (telemetry.messages.length + waiting.length === 0) return
-    if (Date.now() > deadline)
-      throw new Error(`${telemetry.messages.length + waiting.length} messages are not handled after two quiet minutes`)
-    for (const handle of waiting) if (consumers.ended.has(handle)) telemetry.changeVisibility(handle, 0)
+  const left = () => ingest.left() + status.left() + quarantine.left()
+  while (left() > 0) {
+    if (Date.now() > deadline) throw new Error(`${left()} messages are not handled after two quiet minutes`)
+    for (const consumers of [ingest, status, quarantine]) consumers.hurry()
     await sleep(50)
   }
 }

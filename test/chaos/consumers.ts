@@ -1,24 +1,20 @@
 import type { SQSEvent } from 'aws-lambda'
-import type { Worker } from 'node:worker_threads'
 import { type FunctionSettings, type InvokeResult, LambdaFunction } from '../../local/lambda/function.ts'
+import type { Queue } from '../../local/sqs/queue-server.ts'
 
-/** The ingest function as npm start runs it, with its threads in reach, and an event source that may not hear its answers. */
+/** A function as npm start runs it, behind an event source that may not hear its answers. */
 export class Consumers extends LambdaFunction {
+  readonly queue: Queue
   /** Invocations at work. */
   running = 0
   readonly counts = { batches: 0, partlyFailed: 0, died: 0, answersLost: 0 }
   /** Receipt handles of batches whose invocation has ended, one way or another. */
   readonly ended = new Set<string>()
   #answersToLose = 0
-  readonly #threads = new Set<Worker>()
-  readonly #onWorker = (worker: Worker) => {
-    this.#threads.add(worker)
-    worker.once('exit', () => this.#threads.delete(worker))
-  }
 
-  constructor(settings: FunctionSettings, onLine: (line: string) => void) {
+  constructor(queue: Queue, settings: FunctionSettings, onLine: (line: string) => void) {
     super(settings, onLine)
-    process.on('worker', this.#onWorker)
+    this.queue = queue
   }
 
   /** The next batch is handled, and the event source does not hear of it: all of it comes back. */
@@ -26,9 +22,22 @@ export class Consumers extends LambdaFunction {
     this.#answersToLose += 1
   }
 
-  /** Ends a thread where it stands. */
-  async endOne(pick: (threads: Worker[]) => Worker): Promise<void> {
-    if (this.#threads.size > 0) await pick([...this.#threads]).terminate()
+  /** Receipt handles of the messages that a consumer is at. */
+  held(): string[] {
+    return [...this.queue.inflightMessages.keys()].filter((handle) => !this.ended.has(handle))
+  }
+
+  /** Messages in the queue, those at work and those that come back later included. */
+  left(): number {
+    return this.queue.messages.length + this.queue.inflightMessages.size
+  }
+
+  /**
+   * Makes visible what a consumer has given back, or has taken into its end: minutes of back-off would prove nothing here.
+   */
+  hurry(): void {
+    for (const handle of [...this.queue.inflightMessages.keys()])
+      if (this.ended.has(handle)) this.queue.changeVisibility(handle, 0)
   }
 
   override async invoke(event: SQSEvent): Promise<InvokeResult> {
@@ -46,10 +55,5 @@ export class Consumers extends LambdaFunction {
     this.#answersToLose -= 1
     this.counts.answersLost += 1
     return { functionError: 'Unhandled', payload: { errorType: 'Chaos.AnswerLost' } }
-  }
-
-  override async stop(): Promise<void> {
-    process.off('worker', this.#onWorker)
-    await super.stop()
   }
 }

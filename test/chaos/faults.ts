@@ -3,6 +3,7 @@
  * often it really bit is its result, so that a run which harmed nothing can be told from one that was survived.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Consumers } from './consumers.ts'
 import type { Random } from './random.ts'
 import { CONCURRENCY, DEAD_LETTERS, type System } from './system.ts'
 
@@ -20,7 +21,7 @@ const MANY_DEAD_LETTERS = 30
 export const FAULTS: Record<'servers' | 'deliveries', Record<string, Fault>> = {
   servers: {
     async 'connections to Postgres killed'(system) {
-      const kill = `select pg_terminate_backend(pid) from pg_stat_activity where usename = 'iot_ingest'`
+      const kill = `select pg_terminate_backend(pid) from pg_stat_activity where usename in ('iot_ingest', 'iot_quarantine', 'iot_rollup')`
       let killed = 0
       await system.withDatabase((pool) =>
         until(async () => {
@@ -54,26 +55,27 @@ export const FAULTS: Record<'servers' | 'deliveries', Record<string, Fault>> = {
   },
   deliveries: {
     async 'a consumer ended in mid batch'(system, random) {
-      const { counts } = system.consumers
-      const before = counts.died
-      await untilBusy(system)
-      await sleep(random.below(50))
-      await system.consumers.endOne((threads) => random.pick(threads))
-      await until(() => counts.died > before || system.consumers.running === 0)
-      return counts.died - before
+      const died = () => system.ingest.counts.died + system.quarantine.counts.died
+      const before = died()
+      await until(async () => {
+        await untilBusy(system)
+        await sleep(random.below(50))
+        await system.threads.endOne((threads) => random.pick(threads))
+        return died() > before
+      })
+      return died() - before
     },
-    async 'a handled batch comes back'({ consumers }) {
-      const before = consumers.counts.answersLost
-      consumers.loseAnswer()
-      await until(() => consumers.counts.answersLost > before)
-      return consumers.counts.answersLost - before
-    },
-    async 'two consumers with the same batch'(system, random) {
-      await untilBusy(system)
-      const held = [...system.telemetry.inflightMessages.keys()].filter((handle) => !system.consumers.ended.has(handle))
-      const twice = held.filter(() => random.chance(60))
-      for (const handle of twice) system.telemetry.changeVisibility(handle, 0)
-      return twice.length
+    'a handled batch of readings comes back': ({ ingest }) => loseAnswer(ingest),
+    'a handled batch of dead letters comes back': ({ quarantine }) => loseAnswer(quarantine),
+    async 'two consumers with the same batch'({ ingest, quarantine }, random) {
+      let twice = 0
+      for (const consumers of [ingest, quarantine]) {
+        await until(() => consumers.running > 0)
+        const some = consumers.held().filter(() => random.chance(60))
+        for (const handle of some) consumers.queue.changeVisibility(handle, 0)
+        twice += some.length
+      }
+      return twice
     },
     async 'answers of SQS lost after they took effect'({ sqs }) {
       const before = sqs.counts.lost
@@ -120,7 +122,14 @@ export async function holdUp(system: System): Promise<number> {
   return waiting > 1 ? waiting : 0
 }
 
-const untilBusy = ({ consumers }: System) => until(() => consumers.running > 0)
+async function loseAnswer(consumers: Consumers): Promise<number> {
+  const before = consumers.counts.answersLost
+  consumers.loseAnswer()
+  await until(() => consumers.counts.answersLost > before)
+  return consumers.counts.answersLost - before
+}
+
+const untilBusy = ({ ingest }: System) => until(() => ingest.running > 0)
 
 /** Resolves too when it has not come to pass for long: the fault then tells that it did not bite. */
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {

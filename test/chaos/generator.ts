@@ -4,7 +4,8 @@
  */
 import type { IngestErrorCode } from '../../schemas/error-codes.ts'
 import type { Quality, Scalar } from '../../schemas/telemetry.ts'
-import { telemetry } from '../helpers/envelopes.ts'
+import { status, telemetry } from '../helpers/envelopes.ts'
+import type { TestPlant } from '../helpers/plant.ts'
 import type { Fleet, FleetMachine } from './fleet.ts'
 import { POISON } from './poison.ts'
 import type { Random } from './random.ts'
@@ -22,13 +23,15 @@ export interface Content {
 export interface SentMachine extends FleetMachine {
   /** Most of its readings carry all tags; of others they carry what has changed. */
   tellsAll: boolean
+  /** First and newest seq that its gateway has allocated. */
+  first: number
   seq: number
   timestamp: number
   /** Readings left of the days that its gateway spent without a network. */
   late: { left: number; timestamp: number }
   bySeq: Map<number, Content[]>
-  /** Seqs that no valid message was ever sent of. */
-  withheld: Set<number>
+  /** Seqs of which no good message was ever sent, with what became of them. */
+  missing: Map<number, Missing>
   /** Valid messages delivered, repeats included. */
   deliveries: number
 }
@@ -50,8 +53,13 @@ const RECENT = 2_000
 /** Of each machine: enough for all consumers to have some of each. */
 const CLOSING_READINGS = 6
 
+/** Never sent, and declared by the gateway as dropped; never sent, and not declared; sent, and refused. */
+export type Missing = 'dropped' | 'lost' | 'quarantined'
+
 export class Generator {
   readonly machines: SentMachine[]
+  /** Its machines send only what is refused. */
+  readonly fullPlant: TestPlant
   /** Body of each message that must be refused for its own sake, with the code. */
   readonly refused = new Map<string, IngestErrorCode>()
   readonly #random: Random
@@ -66,17 +74,16 @@ export class Generator {
   constructor(random: Random, fleet: Fleet, startedAt: number) {
     this.#random = random
     this.#fleet = fleet
+    this.fullPlant = fleet.fullPlant
     this.#clock = startedAt
-    this.machines = fleet.machines.map((machine) => ({
-      ...machine,
-      tellsAll: random.chance(50),
-      seq: startedAt - random.below(DAY_MS),
-      timestamp: startedAt - random.below(60_000),
-      late: { left: 0, timestamp: 0 },
-      bySeq: new Map(),
-      withheld: new Set(),
-      deliveries: 0,
-    }))
+    this.machines = fleet.machines.map((machine) => {
+      const first = startedAt - random.below(DAY_MS)
+      return {
+        ...machine,
+        ...{ tellsAll: random.chance(50), first, seq: first - 1, timestamp: startedAt - random.below(60_000) },
+        ...{ late: { left: 0, timestamp: 0 }, bySeq: new Map(), missing: new Map(), deliveries: 0 },
+      }
+    })
   }
 
   /** Bodies of the deliveries of some `readings` readings, in order. */
@@ -113,6 +120,27 @@ export class Generator {
     )
   }
 
+  /** What each gateway declares of its machines: the seqs that it has allocated, and which of them it had to drop. */
+  heartbeats(): string[] {
+    const gateways = Map.groupBy(this.machines, ({ gateway }) => gateway)
+    return [...gateways].map(([thingName, machines]) => {
+      this.#clock += 1
+      const begun = machines.filter(({ first, seq }) => seq >= first)
+      const payload = {
+        ...{ schemaVersion: 1, timestamp: this.#clock, state: 'online', sessionId: 'chaos' },
+        gateway: { thingName, version: '1.0.0', uptimeSec: this.#round },
+        health: { internet: 'up', mqtt: 'up', plcLink: 'up', buffer: { mode: 'live', queuedMessages: 0 } },
+        ledger: Object.fromEntries(
+          begun.map(({ slug, first, seq: last, missing }) => {
+            const dropped = [...missing].flatMap(([seq, what]) => (what === 'dropped' ? [[seq, seq]] : []))
+            return [slug, { first, last, dropped, pending: [] }]
+          }),
+        ),
+      }
+      return status({ ...machines[0]!.plant, thingName }, payload, { receivedAt: this.#clock })
+    })
+  }
+
   #deliver(deliveries: Delivery[]): string[] {
     const shuffled = this.#random.shuffled(deliveries)
     this.#recent = [...this.#recent, ...shuffled.filter(({ content }) => content !== undefined)].slice(-RECENT)
@@ -123,13 +151,13 @@ export class Generator {
     machine.seq += 1
     const { seq } = machine
     if (this.#random.chance(PERCENT.withheld)) {
-      machine.withheld.add(seq)
+      machine.missing.set(seq, this.#random.pick(['dropped', 'lost']))
       return []
     }
     const content = this.#content(this.#timeOf(machine), this.#tags(machine))
     if (this.#round % 3 === 1) content.timestamp += this.#fleet.wrongClocks.get(machine.gateway) ?? 0
     if (content.timestamp > this.#clock + HOUR_MS) {
-      machine.withheld.add(seq)
+      machine.missing.set(seq, 'quarantined')
       return [this.#refuse(this.#body(machine, seq, content, machine.gateway), 'timestamp_in_future')]
     }
     if (!this.#random.chance(PERCENT.contradiction)) return [this.#send(machine, seq, content)]

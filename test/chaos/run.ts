@@ -20,10 +20,11 @@ const system = await startSystem(folder)
 try {
   const { differences, counts, bites } = await runChaos(system, { seed, minutes, say: console.log })
   console.log('faults', bites)
-  console.log('consumers', system.consumers.counts)
+  console.log('ingest', system.ingest.counts)
+  console.log('quarantine', system.quarantine.counts)
   console.log('held', counts)
   for (const difference of differences) console.error(`seed ${seed}: ${difference}`)
-  console.log(differences.length === 0 ? 'all is right' : `WRONG; the consumers' log: ${system.logFile}`)
+  console.log(differences.length === 0 ? 'all is right' : `WRONG; the functions' log: ${system.logFile}`)
   process.exitCode = differences.length === 0 ? 0 : 1
 } finally {
   await system.stop()

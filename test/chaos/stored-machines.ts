@@ -1,17 +1,21 @@
 import type pg from 'pg'
 import type { RedisClientType } from 'redis'
+import type { Rollups } from '../../lambdas/data/database.ts'
 import type { LiveMachine } from '../../schemas/live.ts'
 import type { TestPlant } from '../helpers/plant.ts'
 import type { StoredReading } from './newest-state.ts'
 
 /** All that the system holds of one machine. */
 export interface StoredMachine {
+  id: string
   rows: StoredReading[]
   /** Seqs whose bit is set. */
   ledger: Set<number>
   repeats: number
   state: Record<string, unknown> | undefined
   revision: unknown
+  /** In the order of (tag, hour, kind). */
+  rollups: Rollups[]
   cached: (LiveMachine & { revision: number }) | undefined
 }
 
@@ -24,21 +28,31 @@ export async function storedMachines(
   redis: Pick<RedisClientType, 'hGetAll'>,
   { tenantId, plantId, tenant, plant }: TestPlant,
 ): Promise<Map<string, StoredMachine>> {
-  const ask = async <Row>(columns: string, table: string) =>
+  const ask = async <Row>(columns: string, table: string, order = '') =>
     (
       await database.query<OfMachine<Row>>(
         `select m.slug, ${columns} from machines m join ${table} x on x.machine_id = m.id and x.tenant_id = m.tenant_id
-         where m.plant_id = $1 and x.tenant_id = $2`,
+         where m.plant_id = $1 and x.tenant_id = $2 ${order}`,
         [plantId, tenantId],
       )
     ).rows
-  const { rows: machines } = await database.query<{ slug: string }>('select slug from machines where plant_id = $1', [
-    plantId,
-  ])
+  const { rows: machines } = await database.query<{ id: string; slug: string }>(
+    'select id, slug from machines where plant_id = $1',
+    [plantId],
+  )
   const stored = new Map<string, StoredMachine>(
-    machines.map(({ slug }) => [
+    machines.map(({ id, slug }) => [
       slug,
-      { rows: [], ledger: new Set(), repeats: 0, state: undefined, revision: undefined, cached: undefined },
+      {
+        id,
+        rows: [],
+        ledger: new Set(),
+        repeats: 0,
+        state: undefined,
+        revision: undefined,
+        rollups: [],
+        cached: undefined,
+      },
     ]),
   )
   const readings = await ask<NullableQuality>(
@@ -60,6 +74,8 @@ export async function storedMachines(
     'machine_state',
   )
   for (const { slug, revision, ...state } of states) Object.assign(stored.get(slug)!, { state, revision })
+  const rollups = await ask<Rollups>('x.*', 'rollups', 'order by x.tag, x.hour, x.kind')
+  for (const { slug, ...rollup } of rollups) stored.get(slug)!.rollups.push(rollup)
   for (const [slug, text] of Object.entries(await redis.hGetAll(`state:${tenant}:${plant}`))) {
     const machine = stored.get(slug)
     if (machine) machine.cached = JSON.parse(text) as NonNullable<StoredMachine['cached']>

@@ -1,4 +1,4 @@
-/** The path under test: what npm start runs between the rules engine and the database, with lines that can be cut. */
+/** The path under test: what npm start runs from the rules engine's queue on, with lines that can be cut. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -6,26 +6,28 @@ import { buildBundle } from '../../cdk/constructs/bundle.ts'
 import { migrateDatabase } from '../../lambdas/data/migrate-database.ts'
 import { openPostgresAsMaster } from '../../lambdas/runtime/postgres.ts'
 import { ACCOUNT_ID, arn, REGION } from '../../local/aws-identity.ts'
+import { LambdaFunction } from '../../local/lambda/function.ts'
 import { openLogFile } from '../../local/lambda/log-file.ts'
 import { Lifetime } from '../../local/lifetime.ts'
 import { postgresDataDir, removePostgresData } from '../../local/postgres-home.ts'
 import { startPostgres } from '../../local/postgres.ts'
 import { startRedis } from '../../local/redis.ts'
 import { EventSource } from '../../local/sqs/event-source.ts'
-import { startQueueServer } from '../../local/sqs/queue-server.ts'
+import { type Queue, startQueueServer } from '../../local/sqs/queue-server.ts'
 import { SqsStore } from '../../node_modules/fauxqs/dist/sqs/sqsStore.js'
 import { startTcpProxy } from '../helpers/tcp-proxy.ts'
 import { Consumers } from './consumers.ts'
 import { startSqsProxy } from './sqs-proxy.ts'
+import { Threads } from './threads.ts'
 
 export const DEAD_LETTERS = 'telemetry-dead-letters'
 /** Above the 350 readings that ingest stores in one statement, so that batches have parts. */
 const BATCH_SIZE = 400
 /** Lambda demands 1 s; a shorter one only makes the run quicker. */
 const WINDOW_SEC = 0.2
-/** Consumers at work. */
+/** Consumers of each queue. */
 export const CONCURRENCY = 3
-/** Of the queue. Short against the 180 s of the template, so that what a dead consumer held is soon seen again. */
+/** Of the queues. Short against the 180 s of the template, so that what a dead consumer held is soon seen again. */
 const VISIBILITY_SEC = 5
 const ROLE_PASSWORD = 'chaos'
 
@@ -66,66 +68,89 @@ async function start(folder: string, lifetime: Lifetime) {
   const server = startQueueServer({ dataDir: join(folder, 'queues'), port: 0 })
   const queues = await lifetime.own('queues', server, (started) => started.stop())
   const sqs = await lifetime.own('line to SQS', startSqsProxy(queues.url), (line) => line.stop())
-  const deadLetters = queues.createQueue(DEAD_LETTERS, {})
+  const deadLetters = queues.createQueue(DEAD_LETTERS, { VisibilityTimeout: String(VISIBILITY_SEC) })
   queues.createQueue('fan-out.fifo', { FifoQueue: 'true' })
   const telemetry = queues.createQueue('telemetry', {
     VisibilityTimeout: String(VISIBILITY_SEC),
     RedrivePolicy: JSON.stringify({ deadLetterTargetArn: deadLetters.arn, maxReceiveCount: 1000 }),
   })
 
-  buildBundle('ingest', join(folder, 'bundle'))
-  const log = await lifetime.own('log', openLogFile(join(folder, 'ingest.log')), (file) => file.close())
+  const statuses = queues.createQueue('status', { VisibilityTimeout: String(VISIBILITY_SEC) })
+
+  const log = await lifetime.own('log', openLogFile(join(folder, 'functions.log')), (file) => file.close())
   const queueUrl = (name: string) => `${sqs.url}/${ACCOUNT_ID}/${name}`
-  const consumers = new Consumers(
-    {
-      name: 'ingest',
-      arn: arn('lambda', 'function:ingest'),
-      file: join(folder, 'bundle', 'index.mjs'),
+  const threads = await lifetime.own('threads', new Threads(), (all) => all.stop())
+  const settingsOf = (name: string, role: string, environment: Record<string, string>) => {
+    buildBundle(name, join(folder, name))
+    return {
+      name,
+      arn: arn('lambda', `function:${name}`),
+      file: join(folder, name, 'index.mjs'),
       exportName: 'handler',
       environment: {
         PGHOST: '127.0.0.1',
         PGPORT: String(databaseLine.port),
         PGDATABASE: 'postgres',
-        PGUSER: 'iot_ingest',
+        PGUSER: role,
         PGPASSWORD: ROLE_PASSWORD,
-        REDIS_URL: `redis://127.0.0.1:${cacheLine.port}`,
-        QUEUE_URL: queueUrl('telemetry'),
-        DEAD_LETTER_QUEUE_URL: queueUrl(DEAD_LETTERS),
-        FAN_OUT_QUEUE_URL: queueUrl('fan-out.fifo'),
         AWS_ENDPOINT_URL_SQS: sqs.url,
         AWS_REGION: REGION,
         AWS_ACCESS_KEY_ID: 'chaos',
         AWS_SECRET_ACCESS_KEY: 'chaos',
-        POWERTOOLS_SERVICE_NAME: 'ingest',
+        POWERTOOLS_SERVICE_NAME: name,
         POWERTOOLS_METRICS_NAMESPACE: 'IotTelemetry',
         POWERTOOLS_METRICS_DISABLED: 'true',
         POWERTOOLS_LOG_LEVEL: 'ERROR',
+        ...environment,
       },
       memoryMb: 1024,
       timeoutSec: 30,
       maxInstances: CONCURRENCY,
-    },
-    (line) => log.write(line),
-  )
-  await lifetime.own('consumers', consumers, () => consumers.stop())
-  const batching = {
-    batchSize: BATCH_SIZE,
-    windowSec: WINDOW_SEC,
-    reportsItemFailures: true,
-    maxConcurrency: CONCURRENCY,
+    }
   }
-  const source = new EventSource(telemetry, queues, consumers, batching)
-  source.start()
-  await lifetime.own('event source', source, () => source.stop())
+  const consume = async (name: string, queue: Queue, role: string, environment: Record<string, string>) => {
+    const settings = settingsOf(name, role, environment)
+    const consumers = new Consumers(queue, settings, (line) => log.write(line))
+    await lifetime.own(name, consumers, () => consumers.stop())
+    const batching = { batchSize: BATCH_SIZE, windowSec: WINDOW_SEC, reportsItemFailures: true }
+    const source = new EventSource(queue, queues, consumers, { ...batching, maxConcurrency: CONCURRENCY })
+    source.start()
+    await lifetime.own(`event source of ${name}`, source, () => source.stop())
+    return consumers
+  }
+  const live = {
+    REDIS_URL: `redis://127.0.0.1:${cacheLine.port}`,
+    FAN_OUT_QUEUE_URL: queueUrl('fan-out.fifo'),
+  }
+  const ingest = await consume('ingest', telemetry, 'iot_ingest', {
+    ...live,
+    QUEUE_URL: queueUrl('telemetry'),
+    DEAD_LETTER_QUEUE_URL: queueUrl(DEAD_LETTERS),
+  })
+  const status = await consume('status', statuses, 'iot_ingest', {
+    ...live,
+    QUEUE_URL: queueUrl('status'),
+    DEAD_LETTER_QUEUE_URL: queueUrl('status-dead-letters'),
+  })
+  const quarantine = await consume('quarantine', deadLetters, 'iot_quarantine', {
+    TELEMETRY_DEAD_LETTERS_URL: queueUrl(DEAD_LETTERS),
+    STATUS_DEAD_LETTERS_URL: queueUrl('status-dead-letters'),
+    RULE_ERRORS_URL: queueUrl('rule-errors'),
+  })
+
+  const rollup = new LambdaFunction(settingsOf('rollup', 'iot_rollup', {}), (line) => log.write(line))
+  await lifetime.own('rollup', rollup, () => rollup.stop())
 
   return {
-    telemetry,
-    deadLetters,
-    consumers,
+    ingest,
+    status,
+    quarantine,
+    rollup,
+    threads,
     sqs,
     databaseLine,
     cacheUrl: () => redis.url,
-    logFile: join(folder, 'ingest.log'),
+    logFile: join(folder, 'functions.log'),
     /** Past the line that faults cut, as the server's superuser, whom row security does not bind. */
     async withDatabase<Result>(work: (pool: pg.Pool) => Promise<Result>): Promise<Result> {
       const pool = new pg.Pool({ connectionString: postgres.url, max: 1 })
@@ -137,7 +162,9 @@ async function start(folder: string, lifetime: Lifetime) {
       }
     },
     /** As the rules engine does. */
-    send: (body: string) => telemetry.enqueue(SqsStore.createMessage(body)),
+    send(bodies: string[], to: Consumers) {
+      for (const body of bodies) to.queue.enqueue(SqsStore.createMessage(body))
+    },
     /** kill -9 of the server; its backends end when they see that it is gone. */
     killPostgres() {
       process.kill(Number(readFileSync(join(postgresDataDir(postgresDir), 'postmaster.pid'), 'utf8').split('\n')[0]), 9)

@@ -5,16 +5,19 @@
 import { isDeepStrictEqual } from 'node:util'
 import type pg from 'pg'
 import { createClient } from 'redis'
-import { deadLettersByBody } from './dead-letters.ts'
-import type { Content, Generator, SentMachine } from './generator.ts'
+import type { Rollups } from '../../lambdas/data/database.ts'
+import { expectedRollups } from '../helpers/expected-rollups.ts'
+import { type Completeness, completenessOf } from './completeness.ts'
+import { type Content, type Generator, type Missing, type SentMachine } from './generator.ts'
 import { newestState, type StoredReading } from './newest-state.ts'
+import { quarantined } from './quarantine.ts'
 import { type StoredMachine, storedMachines } from './stored-machines.ts'
 import type { System } from './system.ts'
 
 export interface Verdict {
   /** The first difference that each check has found: none when the system is right. */
   differences: string[]
-  counts: { readings: number; deliveries: number; withheld: number; refused: number; extraDeadLetters: number }
+  counts: { readings: number; deliveries: number; missing: number; refused: number }
 }
 
 type Differs = (what: string) => void
@@ -24,11 +27,12 @@ export async function judge(system: System, generator: Generator, database: pg.P
   const differs = (check: string) => (what: string) => {
     if (!differences.has(check)) differences.set(check, `${check}: ${what}`)
   }
-  const expected = new Map<string, string>(generator.refused)
-  const counts = { readings: 0, deliveries: 0, withheld: 0, refused: 0, extraDeadLetters: 0 }
+  const refused = new Map([...generator.refused].map(([body, code]): [string, string[]] => [body, [code]]))
+  const counts = { readings: 0, deliveries: 0, missing: 0, refused: 0 }
   const redis = createClient({ url: system.cacheUrl() })
   await redis.connect()
   try {
+    const { rows: progress } = await database.query<{ hour: number }>('select hour from rollup_progress')
     for (const [plant, machines] of Map.groupBy(generator.machines, (machine) => machine.plant)) {
       const stored = await storedMachines(database, redis, plant)
       compareNames(machines, [...stored.keys()], differs('machines'))
@@ -37,21 +41,29 @@ export async function judge(system: System, generator: Generator, database: pg.P
         if (held === undefined) continue // the names differ
         const of = (check: string) => (what: string) =>
           differs(check)(`${plant.tenant}/${plant.plant}/${machine.slug} ${what}`)
-        compareRows(machine, held.rows, expected, of('rows'))
+        compareRows(machine, held.rows, refused, of('rows'))
         compareLedger(held, of('ledger'))
         compareRepeats(machine, held, of('repeats'))
         compareState(held, of('state'))
         compareCache(held, of('Redis'))
+        compareRollups(held, progress[0]!.hour, of('rollups'))
+        compareCompleteness(
+          machine,
+          held.rows.length,
+          await completenessOf(database, plant, held.id),
+          of('completeness'),
+        )
         counts.readings += held.rows.length
         counts.deliveries += machine.deliveries
-        counts.withheld += machine.withheld.size
+        counts.missing += machine.missing.size
       }
     }
   } finally {
     redis.destroy()
   }
-  counts.refused = expected.size
-  counts.extraDeadLetters = compareDeadLetters(deadLettersByBody(system), expected, differs('dead letters'))
+  counts.refused = [...refused.values()].flat().length
+  const tenants = new Set(generator.machines.map(({ plant }) => plant.tenant)).add(generator.fullPlant.tenant)
+  compareQuarantine(await quarantined(database), refused, [...tenants], differs('quarantine'))
   return { differences: [...differences.values()], counts }
 }
 
@@ -71,7 +83,7 @@ function compareNames(machines: SentMachine[], made: string[], differs: Differs)
 function compareRows(
   machine: SentMachine,
   rows: StoredReading[],
-  expected: Map<string, string>,
+  refused: Map<string, string[]>,
   differs: Differs,
 ): void {
   const bySeq = Map.groupBy(rows, ({ seq }) => seq)
@@ -82,7 +94,7 @@ function compareRows(
     if (stored.length !== 1) differs(`seq ${seq}: is stored ${stored.length} times, not once`)
     else if (!chosen) differs(`seq ${seq}: ${show(stored[0])} is stored, ${show(contents)} was sent`)
     for (const { bodies = [] } of contents.filter((content) => content !== chosen))
-      for (const body of bodies) expected.set(body, 'seq_conflict')
+      for (const body of bodies) refused.set(body, [...(refused.get(body) ?? []), 'seq_conflict'])
   }
   for (const seq of bySeq.keys()) differs(`seq ${seq}: is stored, and was never sent`)
 }
@@ -120,21 +132,60 @@ function compareCache({ rows, revision, cached }: StoredMachine, differs: Differ
     differs(`seq ${seq}: ${show(told)} is the newest, not ${show(cached)}`)
 }
 
-/**
- * A message is in the dead letters once for each time that its handling was cut off between the send and the deletion:
- * SQS sends at least once. Returns the number of such copies.
- */
-function compareDeadLetters(letters: Map<string, string[]>, expected: Map<string, string>, differs: Differs): number {
-  let extra = 0
-  for (const [body, code] of expected) {
-    const codes = letters.get(body) ?? []
-    letters.delete(body)
-    if (codes.length === 0) differs(`nothing was refused as ${code} of ${body}`)
-    if (codes.some((one) => one !== code)) differs(`refused as ${codes.join(', ')} instead of ${code}: ${body}`)
-    extra += Math.max(0, codes.length - 1)
+/** Those of all hours that are over; the others are not rolled up yet. */
+function compareRollups({ rows, rollups }: StoredMachine, thisHour: number, differs: Differs): void {
+  const expected = expectedRollups(rows).filter(({ hour }) => hour! < thisHour)
+  const nameOf = (rollup: Partial<Rollups> | undefined) => `${rollup?.tag} ${rollup?.kind} of hour ${rollup?.hour}`
+  for (const [index, one] of expected.entries()) {
+    const row = rollups[index]
+    const held = Object.fromEntries(Object.keys(one).map((column) => [column, row?.[column as keyof Rollups]]))
+    if (!isDeepStrictEqual(held, one)) differs(`${nameOf(one)}: ${show(one)} are its readings, not ${show(row)}`)
   }
-  for (const [body, codes] of letters) differs(`refused as ${codes.join(', ')}, and should be stored: ${body}`)
-  return extra
+  if (rollups.length > expected.length) differs(`${nameOf(rollups[expected.length])} has no readings`)
+}
+
+/** What never came is missing, to the seq, each for its own reason. */
+function compareCompleteness(
+  { first, seq: last, missing }: SentMachine,
+  stored: number,
+  told: Completeness,
+  differs: Differs,
+): void {
+  const count = (what: Missing) => [...missing.values()].filter((one) => one === what).length
+  const [dropped, quarantined, lost] = [count('dropped'), count('quarantined'), count('lost')]
+  const expected = {
+    ...{ expected: last - first + 1, stored, missing: missing.size, dropped, quarantined, lost },
+    ...{ held: 0, underway: 0, undeclared: 0, missingRanges: rangesOf(missing) },
+  }
+  if (!isDeepStrictEqual(told, expected)) differs(`${show(expected)} is so, not ${show(told)}`)
+}
+
+/** Newest first; neighbours that are missing for the same reason are one range. */
+function rangesOf(missing: Map<number, Missing>) {
+  const ranges: { from: number; to: number; state: Missing }[] = []
+  for (const [seq, state] of [...missing].toSorted(([one], [two]) => two - one)) {
+    const before = ranges.at(-1)
+    if (before?.state === state && before.from === seq + 1) before.from = seq
+    else ranges.push({ from: seq, to: seq, state })
+  }
+  return ranges
+}
+
+/** Each message that was refused is there once, with its code, for the tenant that its topic names. */
+function compareQuarantine(
+  rows: Map<string, { code: string; tenant: string | null }[]>,
+  refused: Map<string, string[]>,
+  tenants: string[],
+  differs: Differs,
+): void {
+  for (const [body, codes] of refused) {
+    const tenant = tenants.find((one) => body.includes(`"topic":"factory/${one}/`)) ?? null
+    const held = rows.get(body) ?? []
+    rows.delete(body)
+    const expected = codes.map((code) => ({ code, tenant }))
+    if (!isDeepStrictEqual(held, expected)) differs(`${show(held)}, not ${show(expected)}, of ${body}`)
+  }
+  for (const [body, held] of rows) differs(`${show(held)}, of what should be stored: ${body}`)
 }
 
 const show = (thing: unknown) => JSON.stringify(thing)

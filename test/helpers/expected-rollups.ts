@@ -1,6 +1,9 @@
 /** The rollups that readings must come to, by the simplest means: filter and sort. */
-import type { ReadingToStore } from '../../lambdas/data/store-telemetry.ts'
-import type { Scalar } from '../../schemas/telemetry.ts'
+import type { Rollups } from '../../lambdas/data/database.ts'
+import { HOUR_MS } from '../../lambdas/data/rollup-queue.ts'
+import type { Scalar, TelemetryV1 } from '../../schemas/telemetry.ts'
+
+type Reading = Pick<TelemetryV1, 'timestamp' | 'seq' | 'values' | 'quality'>
 
 export interface TagReading {
   at: number
@@ -9,7 +12,7 @@ export interface TagReading {
 }
 
 /** Of one tag, in order; what is no value is null. */
-export function readingsOfTag(readings: ReadingToStore[], tag: string): TagReading[] {
+export function readingsOfTag(readings: Reading[], tag: string): TagReading[] {
   return readings
     .filter((reading) => Object.hasOwn(reading.values, tag))
     .toSorted((one, two) => one.timestamp - two.timestamp || one.seq - two.seq)
@@ -48,4 +51,57 @@ export function expectedChanges(readings: TagReading[], thinMs: number): [number
     all.filter(([, value], index) => index === 0 || value !== all[index - 1]![1])
   const windows = Map.groupBy(onlyChanges(told), ([at]) => Math.floor(at / thinMs))
   return onlyChanges([...windows.values()].map((inside) => inside.at(-1)!))
+}
+
+/** Rows that the readings of one machine come to, in the order of (tag, hour, kind), each with the columns that matter to its kind. */
+export function expectedRollups(readings: Reading[]): Partial<Rollups>[] {
+  const tags = [...new Set(readings.flatMap(({ values }) => Object.keys(values)))].toSorted()
+  return tags.flatMap((tag) => {
+    const byHour = Map.groupBy(readingsOfTag(readings, tag), ({ at }) => Math.floor(at / HOUR_MS))
+    return [...byHour]
+      .toSorted(([one], [two]) => one - two)
+      .flatMap(([hour, inside]) => [
+        ...(['boolean', 'number'] as const).flatMap((kind) => expectedNumbers(inside, kind, tag, hour)),
+        ...expectedStrings(inside, tag, hour),
+      ])
+  })
+}
+
+function expectedNumbers(inside: TagReading[], kind: 'boolean' | 'number', tag: string, hour: number) {
+  if (!inside.some(({ value }) => typeof value === kind)) return []
+  const cells = Array.from({ length: 60 }, (_, minute) => {
+    const from = hour * HOUR_MS + minute * 60_000
+    return expectedCell(inside, kind, from, from + 60_000)
+  })
+  const known = cells.filter((cell) => cell !== undefined)
+  const total = (what: 'count' | 'sum' | 'weight') => known.reduce((sum, cell) => sum + cell[what], 0)
+  const isBoolean = kind === 'boolean'
+  return [
+    {
+      ...{ tag, hour, kind, count: total('count'), sum: total('sum'), last: known.at(-1)!.last },
+      min: Math.min(...known.map(({ min }) => min)),
+      max: Math.max(...known.map(({ max }) => max)),
+      known_ms: isBoolean ? total('weight') : null,
+      minute_count: cells.map((cell) => cell?.count ?? 0),
+      minute_min: cells.map((cell) => cell?.min ?? null),
+      minute_max: cells.map((cell) => cell?.max ?? null),
+      minute_sum: cells.map((cell) => cell?.sum ?? null),
+      minute_last: cells.map((cell) => cell?.last ?? null),
+      minute_known_ms: isBoolean ? cells.map((cell) => cell?.weight ?? null) : null,
+      ...{ change_ms: null, change_to: null, last_ms: null },
+    },
+  ]
+}
+
+function expectedStrings(inside: TagReading[], tag: string, hour: number) {
+  const texts = inside.filter(({ value }) => typeof value === 'string').length
+  if (texts === 0) return []
+  const changes = expectedChanges(inside, 1000)
+  return [
+    {
+      ...{ tag, hour, kind: 'string' as const, count: texts, last_ms: inside.at(-1)!.at - hour * HOUR_MS },
+      change_ms: changes.map(([at]) => at - hour * HOUR_MS),
+      change_to: changes.map(([, value]) => value),
+    },
+  ]
 }

@@ -16,7 +16,7 @@ let report: ChaosReport
 beforeAll(async () => {
   system = await startSystem(folder)
   report = await runChaos(system, { seed: SEED, minutes: 0 })
-}, 120_000)
+}, 240_000)
 afterAll(async () => {
   await system.stop()
   rmSync(folder, { recursive: true, force: true })
@@ -26,7 +26,8 @@ describe(`whatever fails while readings arrive (seed ${SEED}; more of it: npm ru
   test('each reading is stored once, the state is the newest, and each refusal has its code', () => {
     expect(report.differences).toEqual([])
     expect(report.counts.readings).toBeGreaterThan(2_000)
-    expect(new Set(report.generator.refused.values()).add('seq_conflict')).toEqual(new Set(IngestErrorCode.options))
+    const refused = new Set<IngestErrorCode>(report.generator.refused.values()).add('seq_conflict')
+    expect(refused).toEqual(new Set<IngestErrorCode>(IngestErrorCode.options))
   })
 
   test.each(Object.values(FAULTS).flatMap((group) => Object.keys(group)))('it did fail: %s', (fault) => {
@@ -62,6 +63,34 @@ describe(`whatever fails while readings arrive (seed ${SEED}; more of it: npm ru
     ],
     ['an older state', ['state'], `update machine_state set values = values || '{"speed": -1}' where ${one}`],
     [
+      'a late reading not rolled up',
+      ['rollups'],
+      `update rollups set count = count - 1 where ${one} and tag = (select min(tag) from rollups where ${one})`,
+    ],
+    ['a declaration lost', ['completeness'], `update declared_ranges set last = last - 1 where ${one}`],
+    [
+      'a loss that is not told from what was dropped',
+      ['completeness'],
+      `update declared_ranges set dropped = '{}' where dropped <> '{}'`,
+    ],
+    [
+      'a refusal lost',
+      ['quarantine'],
+      `delete from quarantine where id = (select min(id::text)::uuid from quarantine)`,
+    ],
+    [
+      'a refusal told twice',
+      ['quarantine'],
+      `insert into quarantine select gen_random_uuid(), 'again', tenant_id, plant_id, queue, code, message, topic, machine,
+       thing_name, received_at, quarantined_at, redrive_at, body, payload_bytes, payload_head from quarantine limit 1`,
+    ],
+    [
+      'a refusal told to another tenant',
+      ['quarantine'],
+      `update quarantine set tenant_id = (select id from tenants where slug = 'chaos-1')
+       where id = (select q.id from quarantine q join tenants t on t.id = q.tenant_id where t.slug <> 'chaos-1' limit 1)`,
+    ],
+    [
       'a machine that sent nothing',
       ['machines'],
       `insert into machines (id, tenant_id, plant_id, slug, created_at, updated_at)
@@ -73,19 +102,7 @@ describe(`whatever fails while readings arrive (seed ${SEED}; more of it: npm ru
       await database.query('begin')
       await database.query(harm)
       const { differences } = await judge(system, report.generator, database)
-      expect(differences.map((difference) => difference.split(':')[0])).toEqual(checks)
+      expect(differences.map((difference) => difference.split(':')[0])).toEqual(expect.arrayContaining(checks))
     })
-  })
-
-  test('the verdict sees a dead letter lost, and one too many', async () => {
-    const judged = async () => (await system.withDatabase((one) => judge(system, report.generator, one))).differences
-    const letters = system.deadLetters.messages
-    const kept = [...letters]
-    const single = letters.findIndex(({ body }) => letters.filter((other) => other.body === body).length === 1)
-    const [lost] = letters.splice(single, 1)
-    expect(await judged()).toEqual([expect.stringContaining('dead letters: nothing was refused as')])
-    letters.splice(0, letters.length, ...kept, { ...lost!, body: 'a good reading' })
-    expect(await judged()).toEqual([expect.stringContaining('and should be stored: a good reading')])
-    letters.splice(0, letters.length, ...kept)
   })
 })

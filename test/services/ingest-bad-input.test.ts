@@ -141,7 +141,8 @@ test.each(cases)('%s: %s, neighbours are stored', async (name, code, body) => {
 
 test('a dead letter says where it came from', async () => {
   const receivedAt = Date.now() - 5_000
-  await consumer.handle(sqsEvent([telemetry(plant, 'press', { seq: -1 }, { receivedAt })]))
+  const event = sqsEvent([telemetry(plant, 'press', { seq: -1 }, { receivedAt })])
+  await consumer.handle(event)
   const [letter] = await consumer.queues.drain('dead-letters')
   const attributes = Object.entries(letter!.MessageAttributes!).map(([key, { StringValue }]) => [key, StringValue])
   expect(Object.fromEntries(attributes)).toEqual({
@@ -150,6 +151,7 @@ test('a dead letter says where it came from', async () => {
     topic: topicOf({}),
     tenant: plant.tenant,
     receivedAt: String(receivedAt),
+    messageId: event.Records[0]!.messageId,
   })
 })
 

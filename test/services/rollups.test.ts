@@ -7,7 +7,7 @@ import { enqueueFinishedHours, HOUR_MS, isRolledUpBefore } from '../../lambdas/d
 import { type ReadingToStore, storeTelemetry } from '../../lambdas/data/store-telemetry.ts'
 import { openPostgres } from '../../lambdas/runtime/postgres.ts'
 import { drawnBatches, mixedValues } from '../helpers/drawn-readings.ts'
-import { expectedCell, expectedChanges, readingsOfTag } from '../helpers/expected-rollups.ts'
+import { expectedRollups } from '../helpers/expected-rollups.ts'
 import { lambdaContext } from '../helpers/lambda-context.ts'
 import { createDatabase, type TestDatabase } from '../helpers/postgres.ts'
 
@@ -62,51 +62,7 @@ const queued = async () =>
 
 /** Every row of the machine is what its readings come to, and there is no other one. */
 async function expectRolledUp(machineId: string, readings: ReadingToStore[]): Promise<void> {
-  const rows = await rollupsOf(machineId)
-  const tags = [...new Set(readings.flatMap(({ values }) => Object.keys(values)))].toSorted()
-  const hours = [...new Set(readings.map(({ timestamp }) => Math.floor(timestamp / HOUR_MS)))].toSorted((a, b) => a - b)
-  const expected = tags.flatMap((tag) => {
-    const all = readingsOfTag(readings, tag)
-    return hours.flatMap((hour) => {
-      const from = hour * HOUR_MS
-      const inside = all.filter(({ at }) => at >= from && at < from + HOUR_MS)
-      const numeric = (['boolean', 'number'] as const)
-        .filter((kind) => inside.some(({ value }) => typeof value === kind))
-        .map((kind) => {
-          const cells = Array.from({ length: 60 }, (_, n) =>
-            expectedCell(all, kind, from + n * 60_000, from + (n + 1) * 60_000),
-          )
-          const known = cells.filter((cell) => cell !== undefined)
-          const total = (what: 'count' | 'sum' | 'weight') => known.reduce((sum, cell) => sum + cell[what], 0)
-          const isBoolean = kind === 'boolean'
-          return {
-            ...{ tag, hour, kind, count: total('count'), sum: total('sum'), last: known.at(-1)!.last },
-            min: Math.min(...known.map(({ min }) => min)),
-            max: Math.max(...known.map(({ max }) => max)),
-            known_ms: isBoolean ? total('weight') : null,
-            minute_count: cells.map((cell) => cell?.count ?? 0),
-            minute_min: cells.map((cell) => cell?.min ?? null),
-            minute_max: cells.map((cell) => cell?.max ?? null),
-            minute_sum: cells.map((cell) => cell?.sum ?? null),
-            minute_last: cells.map((cell) => cell?.last ?? null),
-            minute_known_ms: isBoolean ? cells.map((cell) => cell?.weight ?? null) : null,
-            ...{ change_ms: null, change_to: null, last_ms: null },
-          }
-        })
-      const texts = inside.filter(({ value }) => typeof value === 'string').length
-      if (texts === 0) return numeric
-      const changes = expectedChanges(inside, 1000)
-      return [
-        ...numeric,
-        {
-          ...{ tag, hour, kind: 'string', count: texts, last_ms: inside.at(-1)!.at - from },
-          change_ms: changes.map(([at]) => at - from),
-          change_to: changes.map(([, value]) => value),
-        },
-      ]
-    })
-  })
-  expect(rows).toMatchObject(expected)
+  expect(await rollupsOf(machineId)).toMatchObject(expectedRollups(readings))
 }
 
 test('the rollups are what the readings come to, in whatever order and batches they came', async () => {

@@ -117,6 +117,19 @@ test('what SQS itself gave up is quarantined too, as given_up', async () => {
   expect(row!.body.toString()).toBe(body)
 })
 
+test('a message that came back and was refused again is one row: the second dead letter names the same message', async () => {
+  const body = telemetry(plant, 'press', {})
+  const reason = { ...refusedAs('invalid_json'), messageId: randomUUID() }
+  const refuse = async () => {
+    await letters.send('telemetry-dead-letters', body, reason)
+    await letters.deliver('telemetry-dead-letters')
+  }
+  await refuse()
+  await refuse()
+  expect(await rows('message_id = $1', [reason.messageId])).toMatchObject([{ code: 'invalid_json' }])
+  expect(await rows('body = $1', [Buffer.from(body)])).toHaveLength(1)
+})
+
 test('a rule’s failure is a row of the topic’s tenant, with the rules engine’s reason', async () => {
   const topic = `ops/${plant.tenant}/ba/${plant.plant}/gateway/${plant.thingName}/status`
   const body = JSON.stringify({
