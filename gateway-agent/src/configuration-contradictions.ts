@@ -40,6 +40,7 @@ export function contradictionsIn(
     })),
     ...serialLinesOf(devices),
     ...secretOf(file.proxy?.password, ['proxy', 'password'], folder),
+    ...devices.flatMap(([index, device]) => passwordOf(device, ['devices', index, 'password'], folder)),
     ...devices.flatMap(([index, device]) => replayFileOf(device, ['devices', index, 'file'], folder)),
     ...machines.flatMap(([index, machine]) => contradictionsOf(machine, ['machines', index], devices, folder, isSound)),
   ].filter(({ path }) => isSound(path))
@@ -116,6 +117,12 @@ function replayFileOf(device: Device, path: Path, folder: string): Problem[] {
   } catch (error) {
     return [{ path, message: messageOf(error) }]
   }
+}
+
+function passwordOf(device: Device, path: Path, folder: string): Problem[] {
+  if (device.driver !== 'opcua' || device.password === undefined) return []
+  if (device.user === undefined) return [{ path, message: 'belongs to a user; name it as user of the device' }]
+  return secretOf(device.password, path, folder)
 }
 
 function secretOf(secret: Secret | undefined, path: Path, folder: string): Problem[] {

@@ -3,6 +3,7 @@ import { Slug, TagName } from '../../schemas/slugs.ts'
 import { Unit } from '../../schemas/telemetry.ts'
 import { choiceOf } from './did-you-mean.ts'
 import { BYTE_ORDERS } from './drivers/driver.ts'
+import { SECURITY_MODES } from './drivers/opcua-tag.ts'
 import { PARITIES } from './drivers/modbus-rtu.ts'
 
 /** Faster is more than a PLC and a line of 80 messages/s give; slower than a day is a typing mistake. */
@@ -97,6 +98,15 @@ const DEVICE_SECTIONS = {
     rack: v.optional(whole(0, 7), 0),
     slot: v.optional(whole(0, 31), 1),
     timeoutMs,
+  }),
+  opcua: section({
+    name: text,
+    driver: v.literal('opcua'),
+    endpoint: v.pipe(text, v.regex(/^opc\.tcp:\/\/[^/\s:]+(:\d+)?(\/\S*)?$/, 'must be like opc.tcp://192.0.2.30:4840')),
+    securityMode: v.optional(oneOf(SECURITY_MODES), 'SignAndEncrypt'),
+    user: v.optional(text),
+    password: v.optional(SecretSection),
+    timeoutMs: v.optional(whole(50, 60_000), 5000),
   }),
   simulator: section({ name: text, driver: v.literal('simulator'), file: v.optional(text) }),
 }

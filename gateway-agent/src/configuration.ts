@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
 import { isMap, isNode, isPair, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml'
 import { contradictionsIn, type Path, type Problem } from './configuration-contradictions.ts'
@@ -9,7 +9,11 @@ import { Failure, messageOf } from './failure.ts'
 import type { Proxy } from './proxy-tunnel.ts'
 import { readSecret } from './secret.ts'
 
-export type DeviceConfiguration = ConfigurationFile['devices'][number]
+type DeviceSection = ConfigurationFile['devices'][number]
+/** A device as its driver needs it: paths absolute, secrets read. */
+export type DeviceConfiguration =
+  | Exclude<DeviceSection, { driver: 'opcua' }>
+  | (Omit<Extract<DeviceSection, { driver: 'opcua' }>, 'password'> & { password?: string | undefined; pkiDir: string })
 
 export interface Tag extends TagSource {
   device: string
@@ -73,14 +77,13 @@ export function readConfiguration(file: string): Configuration {
     )
   }
   const { proxy } = parsed.output
+  const dataDir = resolve(folder, parsed.output.dataDir)
   return {
     ...parsed.output,
     file,
-    dataDir: resolve(folder, parsed.output.dataDir),
+    dataDir,
     proxy: proxy && { ...proxy, password: proxy.password && readSecret(proxy.password, folder) },
-    devices: parsed.output.devices.map((device) =>
-      device.driver === 'simulator' && device.file ? { ...device, file: resolve(folder, device.file) } : device,
-    ),
+    devices: parsed.output.devices.map((device) => deviceOf(device, folder, dataDir)),
     machines: parsed.output.machines.map(({ slug, device, intervalMs, maxSilenceMs, tags }) => ({
       slug,
       tags: Object.entries(tags).map(([name, tag]) => ({
@@ -94,6 +97,13 @@ export function readConfiguration(file: string): Configuration {
       })),
     })),
   }
+}
+
+function deviceOf(device: DeviceSection, folder: string, dataDir: string): DeviceConfiguration {
+  if (device.driver === 'simulator') return { ...device, file: device.file && resolve(folder, device.file) }
+  if (device.driver !== 'opcua') return device
+  const { password } = device
+  return { ...device, password: password && readSecret(password, folder), pkiDir: join(dataDir, 'opcua') }
 }
 
 /** Telemetry messages per second when every machine reports in each of its cycles. */

@@ -25,7 +25,7 @@ async function programIn(dataDir: string): Promise<string | undefined> {
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 })
     const { bundleAgent } = await import('../build.ts')
-    return bundleAgent(join(dataDir, 'program'))
+    return bundleAgent(join(dataDir, 'program'), { selfContained: false })
   } catch {
     return undefined
   }

@@ -7,14 +7,18 @@ const USAGE = `usage: gateway-agent COMMAND --config FILE
   enroll   get this gateway's identity: --url URL of the API, --token one-time token; --force replaces an identity
   check    check the configuration, without touching the network
   read     read every tag once and print it, without sending
+  browse   print the nodes of an OPC UA server: --device NAME, --node NODEID to begin at, --depth LEVELS (3)
 
 Exit codes: 0 done, 1 failed, 2 wrong use or configuration.`
 
 interface Options {
   config: string
-  url: string | undefined
-  token: string | undefined
+  url?: string | undefined
+  token?: string | undefined
   force: boolean
+  device?: string | undefined
+  node?: string | undefined
+  depth: string
 }
 
 /** Each returns its exit code; what it needs is imported only then, which keeps `run` small. */
@@ -53,6 +57,13 @@ const COMMANDS: Record<string, (options: Options) => Promise<number>> = {
     const { readOnce } = await import('./read.ts')
     return (await readOnce(readConfiguration(config), (line) => console.log(line))) ? 0 : 1
   },
+  async browse({ config, device, node, depth }) {
+    if (!/^[1-9]\d*$/.test(depth)) throw new Failure(`browse: --depth must be a whole number from 1\n\n${USAGE}`, 2)
+    const { readConfiguration } = await import('./configuration.ts')
+    const { browse } = await import('./browse.ts')
+    await browse(readConfiguration(config), { device, node, depth: Number(depth) }, (line) => console.log(line))
+    return 0
+  },
 }
 
 /** Aborts at the first SIGTERM or SIGINT; a second one ends the process at once. */
@@ -77,12 +88,15 @@ function parse(args: string[]): { command: string | undefined; options: Options;
         url: { type: 'string' },
         token: { type: 'string' },
         force: { type: 'boolean', default: false },
+        device: { type: 'string' },
+        node: { type: 'string' },
+        depth: { type: 'string', default: '3' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     })
     if (positionals.length > 1) throw new Error(`one command at a time, not ${positionals.join(' ')}`)
-    const { config = '', url, token, force, help } = values
-    return { command: positionals[0], options: { config, url, token, force }, help }
+    const { config = '', help, ...rest } = values
+    return { command: positionals[0], options: { config, ...rest }, help }
   } catch (error) {
     throw new Failure(`${(error as Error).message}\n\n${USAGE}`, 2)
   }
@@ -100,6 +114,12 @@ async function main(args: string[]): Promise<number> {
   if (!options.config) throw new Failure(`${command!}: --config FILE is missing\n\n${USAGE}`, 2)
   return perform(options)
 }
+
+// Whoever reads the output (head, less) may have seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
+})
 
 try {
   process.exitCode = await main(process.argv.slice(2))

@@ -8,6 +8,7 @@ import type { DataValue } from './drivers/driver.ts'
 import { messageOf } from './failure.ts'
 import type { Log } from './log.ts'
 import type { Outbox, Reading } from './outbox.ts'
+import { ReadingTime } from './reading-time.ts'
 import { ReportByException } from './reporting.ts'
 import { scaled } from './scaling.ts'
 import { UnitReminder } from './unit-reminder.ts'
@@ -18,6 +19,7 @@ interface Group {
   tags: readonly Tag[]
   report: ReportByException
   units: UnitReminder
+  time: ReadingTime
 }
 
 /** What falls on the same instant, kept so that the driver can keep its plan for it. */
@@ -74,7 +76,12 @@ export class Poller {
     this.#groups = options.machines
       .map(({ slug, tags }) => ({ machine: slug, tags: tags.filter(({ device }) => device === options.device.name) }))
       .filter(({ tags }) => tags.length > 0)
-      .map((group) => ({ ...group, report: new ReportByException(group.tags), units: new UnitReminder(group.tags) }))
+      .map((group) => ({
+        ...group,
+        report: new ReportByException(group.tags),
+        units: new UnitReminder(group.tags),
+        time: new ReadingTime(),
+      }))
     const { before } = options
     const now = performance.now()
     this.#startMs = before ? before.#startMs : now
@@ -156,11 +163,15 @@ export class Poller {
       return this.#lossOfLink(error.message)
     }
     this.#lossReported = false
-    const timestamp = Date.now()
+    const now = Date.now()
     const nowMs = performance.now()
     const values = new Map(tags.map((tag, index) => [tag, scaled(tag, raw[index]!)]))
     for (const [tag, { fault }] of values) this.#warnOfFault(tag, fault)
     return groups.flatMap(({ group, tags: read }) => {
+      const timestamp = group.time.of(
+        read.map((tag) => values.get(tag)!),
+        now,
+      )
       for (const tag of read) this.#keep(group.machine, tag, values.get(tag)!, timestamp)
       const byName = new Map(read.map((tag) => [tag.name, values.get(tag)!]))
       if (!group.report.isDue(byName, nowMs)) return []

@@ -1,4 +1,4 @@
-/** `npm run bench [store|backlog|history|web|start|latency|completeness]`: prints what was measured beside what is to be reached. */
+/** `npm run bench [NAME]`: prints what was measured beside what is to be reached. */
 import type { Figure } from './figure.ts'
 
 const benches: Record<string, () => Promise<Figure | Figure[]>> = {
@@ -7,6 +7,8 @@ const benches: Record<string, () => Promise<Figure | Figure[]>> = {
   history: async () => (await import('./history.ts')).benchHistory(),
   web: async () => (await import('./javascript-size.ts')).benchJavaScript(),
   start: async () => (await import('./start.ts')).benchStart(),
+  modbus: async () => (await import('./agent-load.ts')).benchModbus(),
+  opcua: async () => (await import('./agent-load.ts')).benchOpcUa(),
   latency: async () => (await import('./latency.ts')).benchLatency(),
   completeness: async () => (await import('./completeness.ts')).benchCompleteness(),
 }

@@ -24,6 +24,8 @@ export interface DataValue {
   value: Scalar
   quality: 'good' | Quality
   fault?: string
+  /** Epoch ms by the clock of the device, where it has one and says so. */
+  timestamp?: number
 }
 
 /**

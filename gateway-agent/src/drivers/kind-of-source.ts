@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
-import type { DeviceConfiguration } from '../configuration.ts'
+import type { ConfigurationFile } from '../configuration-schema.ts'
 import { SourceError, type TagSource, type ValueKind } from './driver.ts'
 import { parseModbusTag } from './modbus-tag.ts'
+import { checkOpcUaTag } from './opcua-tag.ts'
 import { readReplay } from './replay-file.ts'
 import { parseS7Tag } from './s7-tag.ts'
 import { parseSimulatorTag } from './simulator-tag.ts'
@@ -10,7 +11,11 @@ import { parseSimulatorTag } from './simulator-tag.ts'
  * Checks a tag against the rules of its device's driver, whose library is not loaded for it; relative files count from
  * `folder`. Throws SourceError.
  */
-export function kindOfSource(device: DeviceConfiguration, source: TagSource, folder: string): ValueKind {
+export function kindOfSource(
+  device: ConfigurationFile['devices'][number],
+  source: TagSource,
+  folder: string,
+): ValueKind {
   switch (device.driver) {
     case 'modbus-tcp':
     case 'modbus-rtu': {
@@ -21,6 +26,9 @@ export function kindOfSource(device: DeviceConfiguration, source: TagSource, fol
       const { type } = parseS7Tag(source)
       return type === 'BOOL' ? 'bool' : type === 'STRING' || type === 'DATE_AND_TIME' ? 'text' : 'number'
     }
+    case 'opcua':
+      checkOpcUaTag(source)
+      return 'any'
     case 'simulator': {
       const tag = parseSimulatorTag(source)
       if ('wave' in tag) return tag.isBool ? 'bool' : 'number'

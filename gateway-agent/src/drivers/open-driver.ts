@@ -10,6 +10,8 @@ export async function openDriver(device: DeviceConfiguration): Promise<Driver> {
       return (await import('./modbus.ts')).createModbusRtu(device)
     case 's7':
       return (await import('./s7.ts')).createS7(device)
+    case 'opcua':
+      return (await import('./opcua.ts')).createOpcUa(device)
     case 'simulator':
       return (await import('./simulator.ts')).createSimulator(device)
   }
@@ -24,6 +26,8 @@ export function placeOf(device: DeviceConfiguration): string {
       return `${device.path}, unit ${device.unitId}`
     case 's7':
       return `${device.host}:${device.port}, rack ${device.rack}, slot ${device.slot}`
+    case 'opcua':
+      return device.endpoint
     case 'simulator':
       return device.file ?? 'simulated'
   }

@@ -2,36 +2,58 @@ import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { DataType } from 'node-opcua'
 import { expect, it, onTestFinished } from 'vitest'
 import { bundleAgent } from '../../../gateway-agent/build.ts'
+import { startOpcUaPlc } from '../../helpers/opcua-plc.ts'
 import { startSerialPlc } from '../../helpers/serial-plc.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
-it(
-  'the bundled agent reads a serial line with nothing but Node, and loads its library only then',
-  { timeout: 30_000 },
-  async () => {
-    const folder = temporaryFolder()
-    const program = bundleAgent(join(folder, 'program'))
-    const plc = await startSerialPlc()
-    onTestFinished(() => plc.stop())
-    const config = join(folder, 'config.yaml')
-    writeFileSync(
-      config,
-      `version: 1
+it('the bundled agent reads a serial line and OPC UA with nothing but Node', { timeout: 60_000 }, async () => {
+  const folder = temporaryFolder()
+  const program = bundleAgent(join(folder, 'program'), { selfContained: true })
+  const [meter, robot] = await Promise.all([startSerialPlc(), startOpcUaPlc()])
+  onTestFinished(async () => {
+    await Promise.all([meter.stop(), robot.stop()])
+  })
+  robot.set('angle', DataType.Double, 12.5)
+  const config = join(folder, 'config.yaml')
+  writeFileSync(
+    config,
+    `version: 1
 dataDir: data
 devices:
-  - { name: meter, driver: modbus-rtu, path: ${plc.path}, baudRate: 115200, parity: none }
+  - { name: meter, driver: modbus-rtu, path: ${meter.path}, baudRate: 115200, parity: none }
+  - { name: robot, driver: opcua, endpoint: "${robot.endpoint}", securityMode: None }
 machines:
-  - { slug: meter-1, device: meter, tags: { energy: { address: "holding:42" } } }
+  - { slug: cell-1, device: meter, tags: { energy: { address: "holding:42" }, angle: { address: "ns=1;s=angle", device: robot } } }
 `,
-    )
-    const { stdout } = await promisify(execFile)(process.execPath, [program, 'read', '--config', config], { cwd: '/' })
-    expect(stdout).toBe('meter-1  energy  holding:42  42  good\n')
-    const files = readdirSync(dirname(program)).filter((name) => name.endsWith('.mjs'))
-    const texts = files.map((name) => ({ name, text: readFileSync(join(dirname(program), name), 'utf8') }))
-    const library = texts.find(({ text }) => text.includes('SerialPortMock'))!
-    expect(texts.filter(({ text }) => text.includes(`from"./${library.name}"`))).toEqual([])
-    expect(texts.filter(({ text }) => text.includes(`import("./${library.name}")`))).toHaveLength(1)
+  )
+  const { stdout } = await promisify(execFile)(process.execPath, [program, 'read', '--config', config], { cwd: '/' })
+  expect(stdout).toBe('cell-1  energy  holding:42    42    good\ncell-1  angle   ns=1;s=angle  12.5  good\n')
+})
+
+it.each([true, false])(
+  'a driver’s library is loaded only with the driver (self-contained: %s)',
+  { timeout: 60_000 },
+  (selfContained) => {
+    const folder = dirname(bundleAgent(join(temporaryFolder(), 'program'), { selfContained }))
+    const names = readdirSync(folder).filter((name) => name.endsWith('.mjs'))
+    const texts = new Map(names.map((name) => [name, readFileSync(join(folder, name), 'utf8')]))
+    /** All that is loaded with a file: what it imports, and what that imports. */
+    const loadedWith = (start: string) => {
+      const loaded = new Set([names.find((name) => name.startsWith(start))!])
+      for (const name of loaded) {
+        for (const [, imported] of texts.get(name)?.matchAll(/(?:from|import)"(?:\.\/)?([^"]+)"/g) ?? [])
+          loaded.add(imported!)
+      }
+      return [...loaded].map((name) => texts.get(name) ?? name).join('\n')
+    }
+    const libraries = (start: string) =>
+      ['node_modules/node-opcua-client', 'OPCUAClientImpl', 'SerialPortMock'].filter((mark) =>
+        loadedWith(start).includes(mark),
+      )
+    for (const start of ['gateway-agent', 'run-', 'modbus-', 's7-', 'simulator-']) expect(libraries(start)).toEqual([])
+    expect(libraries('opcua-')).toContain(selfContained ? 'OPCUAClientImpl' : 'node_modules/node-opcua-client')
   },
 )

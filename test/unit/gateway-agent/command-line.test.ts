@@ -1,15 +1,14 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { identityFiles, type Identity } from '../../../gateway-agent/src/identity.ts'
 import { TelemetryV1 } from '../../../schemas/telemetry.ts'
 import * as v from 'valibot'
 import { temporaryFolder } from './temporary-folder.ts'
 import { createAuthority } from './test-authority.ts'
 import { startBroker } from './test-broker.ts'
-import { STATUS_TOPIC, testIdentity } from './test-identity.ts'
+import { keepIdentity, STATUS_TOPIC, testIdentity } from './test-identity.ts'
 import { startPlc } from '../../helpers/plc.ts'
 import { waitFor } from './wait-for.ts'
 
@@ -41,16 +40,6 @@ machines:
 `,
   )
   return file
-}
-
-function keepIdentity(folder: string, identity: Identity): void {
-  const files = identityFiles(join(folder, 'data'))
-  mkdirSync(files.directory, { recursive: true })
-  const { certificatePem, caPem, privateKey, ...rest } = identity
-  writeFileSync(files.identity, JSON.stringify(rest))
-  writeFileSync(files.certificate, certificatePem)
-  writeFileSync(files.ca, caPem)
-  writeFileSync(files.privateKey, privateKey.export({ type: 'pkcs8', format: 'pem' }))
 }
 
 describe('the command line', { timeout: 30_000 }, () => {

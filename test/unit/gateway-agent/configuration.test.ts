@@ -141,7 +141,7 @@ describe('an error names the line, the key and what is allowed', () => {
     [
       'an unknown driver',
       replaced('driver: modbus-tcp, host: 192.0.2.10 ', 'driver: modbus, host: 192.0.2.10 '),
-      '4: devices[0].driver: "modbus" is not a driver; did you mean modbus-tcp? Allowed: modbus-tcp, modbus-rtu, s7, simulator',
+      '4: devices[0].driver: "modbus" is not a driver; did you mean modbus-tcp? Allowed: modbus-tcp, modbus-rtu, s7, opcua, simulator',
     ],
     [
       'no driver',
@@ -281,6 +281,34 @@ describe('an error names the line, the key and what is allowed', () => {
       '13: machines[0].tags.c.address: "replay:temp" needs a CSV file; name it as file of the device',
       '14: machines[0].tags.d.scale: belongs to a number, and this tag is a bit; remove it',
       '15: machines[0].tags.e.address: min of "sine?min=5&max=1" must be less than max',
+    ])
+  })
+
+  it('an OPC UA device: endpoint, mode, password, addresses', () => {
+    const opcua = GOOD.replace(
+      'modbus-tcp, host: 192.0.2.10 ',
+      'opcua, endpoint: "http://192.0.2.10", securityMode: Encrypt, password: { env: NO_SUCH_VARIABLE } ',
+    ).replace(
+      /temperature: .*\n.*\n.*/,
+      'a: { address: "ns=1;s=Pump.A" }\n      b: { address: "i=x" }\n      c: { address: "i=5", type: float32 }',
+    )
+    expect(mistakesIn(opcua)).toEqual([
+      '4: devices[0].endpoint: must be like opc.tcp://192.0.2.30:4840',
+      '4: devices[0].securityMode: must be one of None, Sign, SignAndEncrypt',
+      '4: devices[0].password: belongs to a user; name it as user of the device',
+      '12: machines[0].tags.b.address: "i=x" is no NodeId; allowed: ns=2;s=Name, ns=3;i=1001, and g= and b= likewise; gateway-agent browse shows them',
+      '13: machines[0].tags.c.type: is told by the OPC UA server itself; remove it',
+    ])
+  })
+
+  it('an S7 address', () => {
+    const s7 = GOOD.replace('modbus-tcp, host: 192.0.2.10 ', 's7, host: 192.0.2.10 ').replace(
+      /temperature: .*\n.*\n.*/,
+      'a: { address: DB1.DBW0, type: REEL }\n      b: { address: M1.0, scale: 2 }',
+    )
+    expect(mistakesIn(s7)).toEqual([
+      '11: machines[0].tags.a.type: "REEL" is no type of "DB1.DBW0"; allowed: WORD, INT',
+      '12: machines[0].tags.b.scale: belongs to a number, and this tag is a bit; remove it',
     ])
   })
 

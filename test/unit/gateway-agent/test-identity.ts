@@ -1,4 +1,6 @@
-import type { Identity } from '../../../gateway-agent/src/identity.ts'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { identityFiles, type Identity } from '../../../gateway-agent/src/identity.ts'
 import type { TestAuthority } from './test-authority.ts'
 
 export const STATUS_TOPIC = 'ops/granix/ba/norte/gateway/granix-ba-gateway-1/status'
@@ -15,4 +17,15 @@ export async function testIdentity(authority: TestAuthority, port: number): Prom
     plant: 'norte',
     caPem: authority.caPem,
   }
+}
+
+/** As the enrolment leaves it, for an agent whose dataDir is `folder`/data. */
+export function keepIdentity(folder: string, identity: Identity): void {
+  const files = identityFiles(join(folder, 'data'))
+  mkdirSync(files.directory, { recursive: true })
+  const { certificatePem, caPem, privateKey, ...rest } = identity
+  writeFileSync(files.identity, JSON.stringify(rest))
+  writeFileSync(files.certificate, certificatePem)
+  writeFileSync(files.ca, caPem)
+  writeFileSync(files.privateKey, privateKey.export({ type: 'pkcs8', format: 'pem' }))
 }
