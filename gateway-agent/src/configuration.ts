@@ -37,6 +37,8 @@ export interface Machine {
 
 export interface Configuration {
   file: string
+  /** The file, and those that it names: a change of any of them is a change of the configuration. */
+  files: string[]
   /** Absolute; in the file it is relative to the file's folder. */
   dataDir: string
   mqtt: ConfigurationFile['mqtt']
@@ -81,6 +83,7 @@ export function readConfiguration(file: string): Configuration {
   return {
     ...parsed.output,
     file,
+    files: [file],
     dataDir,
     proxy: proxy && { ...proxy, password: proxy.password && readSecret(proxy.password, folder) },
     devices: parsed.output.devices.map((device) => deviceOf(device, folder, dataDir)),
@@ -104,14 +107,6 @@ function deviceOf(device: DeviceSection, folder: string, dataDir: string): Devic
   if (device.driver !== 'opcua') return device
   const { password } = device
   return { ...device, password: password && readSecret(password, folder), pkiDir: join(dataDir, 'opcua') }
-}
-
-/** Telemetry messages per second when every machine reports in each of its cycles. */
-export function messagesPerSecond({ machines }: Configuration): number {
-  const perMachine = machines.flatMap(({ tags }) => [
-    ...new Map(tags.map(({ device, intervalMs }) => [`${device} ${intervalMs}`, 1000 / intervalMs])).values(),
-  ])
-  return perMachine.reduce((sum, perSecond) => sum + perSecond, 0)
 }
 
 function readText(file: string): string {

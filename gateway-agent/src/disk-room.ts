@@ -12,13 +12,13 @@ const LOOK_AGAIN_MS = 1000
  */
 export class DiskRoom {
   readonly #reserve: string
-  readonly #minFreeBytes: number
+  minFreeBytes: number
   #freeBytes = 0
   #lookedAt = -Infinity
 
   constructor(outboxFile: string, minFreeBytes: number) {
     this.#reserve = `${outboxFile}.reserve`
-    this.#minFreeBytes = minFreeBytes
+    this.minFreeBytes = minFreeBytes
   }
 
   /** Bytes that the agent's user may still write, as of a second ago at most. */
@@ -28,13 +28,13 @@ export class DiskRoom {
     this.#lookedAt = now
     const { bavail, bsize } = statfsSync(dirname(this.#reserve))
     this.#freeBytes = bavail * bsize
-    if (this.#freeBytes > this.#minFreeBytes + 2 * RESERVE_BYTES) this.#keepReserve()
+    if (this.#freeBytes > this.minFreeBytes + 2 * RESERVE_BYTES) this.#keepReserve()
     return this.#freeBytes
   }
 
   /** Less is left than must stay free for the rest of the computer: the outbox must not grow. */
   get isLow(): boolean {
-    return this.freeBytes < this.#minFreeBytes
+    return this.freeBytes < this.minFreeBytes
   }
 
   /** Frees the reserve; false when it is gone already. The disk counts as low until it is looked at again. */

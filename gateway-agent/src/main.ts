@@ -1,5 +1,8 @@
+import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { Failure } from './failure.ts'
+
+const DEFAULT_CONFIGURATION = '/etc/gateway-agent/config.yaml'
 
 const USAGE = `usage: gateway-agent COMMAND --config FILE
 
@@ -8,7 +11,11 @@ const USAGE = `usage: gateway-agent COMMAND --config FILE
   check    check the configuration, without touching the network
   read     read every tag once and print it, without sending
   browse   print the nodes of an OPC UA server: --device NAME, --node NODEID to begin at, --depth LEVELS (3)
+  status   how the running agent is; exit code 1 when it is not connected, or a device does not answer
+  logs     the last lines of the running agent; --follow goes on with what comes
+  buffer   what was read and not yet sent: show, export (a line of JSON each), drop (--yes answers its question)
 
+Without --config it is ${DEFAULT_CONFIGURATION}. --json: status and buffer show for programs.
 Exit codes: 0 done, 1 failed, 2 wrong use or configuration.`
 
 interface Options {
@@ -19,6 +26,11 @@ interface Options {
   device?: string | undefined
   node?: string | undefined
   depth: string
+  json: boolean
+  follow: boolean
+  yes: boolean
+  /** What follows the command: the action of `buffer`. */
+  action: string | undefined
 }
 
 /** Each returns its exit code; what it needs is imported only then, which keeps `run` small. */
@@ -64,6 +76,26 @@ const COMMANDS: Record<string, (options: Options) => Promise<number>> = {
     await browse(readConfiguration(config), { device, node, depth: Number(depth) }, (line) => console.log(line))
     return 0
   },
+  async status({ config, json }) {
+    const { readConfiguration } = await import('./configuration.ts')
+    const { printStatus } = await import('./status-command.ts')
+    return (await printStatus(readConfiguration(config).dataDir, json, (line) => console.log(line))) ? 0 : 1
+  },
+  async logs({ config, follow }) {
+    const { readConfiguration } = await import('./configuration.ts')
+    const { askRunning } = await import('./ask-agent.ts')
+    const { dataDir } = readConfiguration(config)
+    for await (const line of await askRunning(dataDir, { command: 'logs', follow })) console.log(line)
+    return 0
+  },
+  async buffer({ config, json, yes, action = 'show' }) {
+    const { BUFFER_ACTIONS, buffer } = await import('./buffer-command.ts')
+    const { readConfiguration } = await import('./configuration.ts')
+    const known = BUFFER_ACTIONS.find((each) => each === action)
+    if (!known) throw new Failure(`buffer: "${action}" is none of ${BUFFER_ACTIONS.join(', ')}`, 2)
+    await buffer(known, readConfiguration(config), { asJson: json, isConfirmed: yes })
+    return 0
+  },
 }
 
 /** Aborts at the first SIGTERM or SIGINT; a second one ends the process at once. */
@@ -91,12 +123,22 @@ function parse(args: string[]): { command: string | undefined; options: Options;
         device: { type: 'string' },
         node: { type: 'string' },
         depth: { type: 'string', default: '3' },
+        json: { type: 'boolean', default: false },
+        follow: { type: 'boolean', short: 'f', default: false },
+        yes: { type: 'boolean', short: 'y', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
     })
-    if (positionals.length > 1) throw new Error(`one command at a time, not ${positionals.join(' ')}`)
-    const { config = '', help, ...rest } = values
-    return { command: positionals[0], options: { config, ...rest }, help }
+    const [command, action] = positionals
+    if (positionals.length > (command === 'buffer' ? 2 : 1)) {
+      throw new Error(`one command at a time, not ${positionals.join(' ')}`)
+    }
+    const {
+      help,
+      config = existsSync(DEFAULT_CONFIGURATION) ? DEFAULT_CONFIGURATION : '',
+      ...rest
+    } = values
+    return { command, options: { config, ...rest, action }, help }
   } catch (error) {
     throw new Failure(`${(error as Error).message}\n\n${USAGE}`, 2)
   }

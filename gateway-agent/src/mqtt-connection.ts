@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { isIP, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
+import { isDeepStrictEqual } from 'node:util'
 import { MqttClient } from 'mqtt'
 import { Backoff } from './backoff.ts'
 import type { Identity } from './identity.ts'
@@ -39,6 +40,10 @@ export interface Session {
   forget: (messageId: number) => void
 }
 
+export type ConnectionCondition =
+  | { isConnected: true; address: string; since: number }
+  | { isConnected: false; reason: string; since: number }
+
 export interface MqttConnectionOptions {
   identity: Pick<Identity, 'thingName' | 'endpoint' | 'certificatePem' | 'privateKey' | 'caPem'>
   port: number | 'auto'
@@ -52,18 +57,37 @@ export interface MqttConnectionOptions {
  * mqtt.js does a single session; connecting again is done here, because each session has its own will, port and back-off.
  */
 export class MqttConnection {
-  readonly #options: MqttConnectionOptions
+  #options: MqttConnectionOptions
   readonly #listeners: ((session: Session | undefined) => void)[] = []
   readonly #backoff = new Backoff(RECONNECT)
   readonly #stopping = new AbortController()
+  /** Ends the present wait. */
+  #waiting = new AbortController()
   readonly #ended: Promise<void>
   #session: Session | undefined
   #client: MqttClient | undefined
+  #condition: ConnectionCondition = { isConnected: false, reason: 'not tried yet', since: Date.now() }
   #lossTimes: number[] = []
 
   constructor(options: MqttConnectionOptions) {
     this.#options = options
-    this.#ended = this.#run(addressesOf(options.identity.endpoint, options.port))
+    this.#ended = this.#run()
+  }
+
+  /** Where the agent is connected to, or why it is not; times in epoch ms. */
+  get condition(): ConnectionCondition {
+    return this.#condition
+  }
+
+  /** Goes another way to the broker from now on; the present session ends when the way has changed. */
+  reconfigure(way: Pick<MqttConnectionOptions, 'port' | 'proxy'>): void {
+    const { port, proxy } = this.#options
+    if (isDeepStrictEqual({ port, proxy }, { port: way.port, proxy: way.proxy })) return
+    this.#options = { ...this.#options, ...way }
+    this.#backoff.reset()
+    this.#options.log.settled('mqtt')
+    this.#client?.stream.destroy()
+    this.#waiting.abort()
   }
 
   /** `listener` hears of each session when it begins, and undefined when it has ended. */
@@ -79,9 +103,10 @@ export class MqttConnection {
     await this.#ended
   }
 
-  async #run(addresses: readonly MqttAddress[]): Promise<void> {
+  async #run(): Promise<void> {
     const { signal } = this.#stopping
     for (let attempt = 0; ;) {
+      const addresses = addressesOf(this.#options.identity.endpoint, this.#options.port)
       const address = addresses[attempt % addresses.length]!
       const begin = performance.now()
       const { wasConnected, error } = await this.#runSession(address)
@@ -93,12 +118,13 @@ export class MqttConnection {
       if (wasConnected) this.#watchForClash()
       else attempt += 1
       const waitMs = this.#backoff.nextMs()
-      this.#options.log.warnOften(
-        'mqtt',
-        `mqtt: ${explain(error, address, wasConnected)}; next attempt in ${(waitMs / 1000).toFixed(1)} s`,
-      )
-      const slept = await sleep(waitMs, true, { signal }).catch(() => false)
-      if (!slept) return
+      const reason = explain(error, address, wasConnected)
+      this.#condition = { isConnected: false, reason, since: wasConnected ? Date.now() : this.#condition.since }
+      this.#options.log.warnOften('mqtt', `mqtt: ${reason}; next attempt in ${(waitMs / 1000).toFixed(1)} s`)
+      this.#waiting = new AbortController()
+      await sleep(waitMs, true, { signal: AbortSignal.any([signal, this.#waiting.signal]) }).catch(() => false)
+      // Read anew: the wait may have ended because of it.
+      if (this.#stopping.signal.aborted) return
     }
   }
 
@@ -129,6 +155,7 @@ export class MqttConnection {
 
     client.on('connect', () => {
       wasConnected = true
+      this.#condition = { isConnected: true, address: `${address.host}:${address.port}`, since: Date.now() }
       this.#options.log.info(
         `mqtt: connected to ${address.host}:${address.port} as ${this.#options.identity.thingName}`,
       )

@@ -111,8 +111,9 @@ export class Outbox {
     }
   }
 
-  set maxMegabytes(megabytes: number) {
-    this.#maxBytes = megabytes * MEGABYTE
+  set limits({ maxMegabytes, minFreeMegabytes = 0 }: OutboxLimits) {
+    this.#maxBytes = maxMegabytes * MEGABYTE
+    this.#disk.minFreeBytes = minFreeMegabytes * MEGABYTE
   }
 
   /** Called after each `add`, in its call: what it does must not throw. */

@@ -39,7 +39,7 @@ export class Publisher {
   readonly #outbox: Outbox
   readonly #topicOf: (machine: string) => string
   readonly #log: Log
-  readonly #publishesPerSecond: number
+  #publishesPerSecond: number
   readonly #ackTimeoutMs: number
   /** By id, the longest unanswered first. */
   readonly #inFlight = new Map<number, InFlight>()
@@ -75,6 +75,12 @@ export class Publisher {
     this.#bucket = new TokenBucket(options.publishesPerSecond, performance.now())
     this.#outbox.onAdded(() => this.#pumpIn(0))
     options.connection.onSession((session) => this.#begin(session))
+  }
+
+  set publishesPerSecond(rate: number) {
+    if (rate === this.#publishesPerSecond) return
+    this.#publishesPerSecond = rate
+    this.#bucket = new TokenBucket(rate, performance.now())
   }
 
   get mode(): 'live' | 'draining' | 'storing' {

@@ -1,10 +1,11 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { TelemetryV1 } from '../../../schemas/telemetry.ts'
 import * as v from 'valibot'
+import { agent, keepIdentity } from './agent-process.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 import { createAuthority } from './test-authority.ts'
 import { startBroker } from './test-broker.ts'
@@ -13,14 +14,6 @@ import { startPlc } from '../../helpers/plc.ts'
 import { waitFor } from './wait-for.ts'
 
 const MAIN = join(import.meta.dirname, '../../../gateway-agent/src/main.ts')
-
-function agent(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...args], (error, stdout, stderr) => {
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr })
-    })
-  })
-}
 
 function configure(folder: string, port: number): string {
   const file = join(folder, 'config.yaml')

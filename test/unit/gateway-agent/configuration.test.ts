@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { messagesPerSecond, readConfiguration } from '../../../gateway-agent/src/configuration.ts'
+import { readConfiguration } from '../../../gateway-agent/src/configuration.ts'
 import { Failure } from '../../../gateway-agent/src/failure.ts'
+import { messagesPerSecond } from '../../../gateway-agent/src/publish-budget.ts'
 
 const GOOD = `version: 1
 dataDir: ./data
@@ -81,7 +82,7 @@ describe('a good configuration', () => {
 
   it('tells how many messages it will send at most', () => {
     // plc-1 every 500 ms and every 5 s, plc-2 every 500 ms.
-    expect(messagesPerSecond(read(GOOD))).toBeCloseTo(2 + 0.2 + 2)
+    expect(messagesPerSecond(read(GOOD).machines)).toBeCloseTo(2 + 0.2 + 2)
   })
 })
 

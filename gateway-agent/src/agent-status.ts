@@ -1,0 +1,94 @@
+import { X509Certificate } from 'node:crypto'
+import packageJson from '../../package.json' with { type: 'json' }
+import type { Scalar } from '../../schemas/telemetry.ts'
+import type { Agent } from './agent.ts'
+import type { DataValue } from './drivers/driver.ts'
+import type { ConnectionCondition } from './mqtt-connection.ts'
+import type { SetAside } from './outbox-file.ts'
+
+/** What the running agent knows of itself: `gateway-agent status --json`. Times in epoch ms. */
+export interface AgentStatus {
+  version: string
+  thingName: string
+  uptimeSec: number
+  connection: ConnectionCondition
+  certificateExpiresAt: number
+  buffer: BufferStatus
+  devices: DeviceStatus[]
+  tags: TagStatus[]
+}
+
+export interface BufferStatus {
+  mode: 'live' | 'draining' | 'storing'
+  messages: number
+  usedBytes: number
+  maxBytes: number
+  freeDiskBytes: number
+  /** Messages that had to go unsent, ever. */
+  droppedMessages: number
+  /** Until the oldest would have to go if nothing could be sent from now on, at the rate of the last minute; null when nothing is read. */
+  runwaySec: number | null
+  setAside: SetAside | null
+}
+
+export interface DeviceStatus {
+  name: string
+  driver: string
+  isUp: boolean
+  cycleMs: { last: number; longest: number }
+  /** Instants that were not read because the read before took too long. */
+  skippedCycles: number
+  /** Readings that the outbox could not store. */
+  lostReadings: number
+}
+
+export interface TagStatus {
+  machine: string
+  name: string
+  value: Scalar
+  unit: string | null
+  quality: DataValue['quality']
+  fault: string | null
+  /** Of the read. */
+  timestamp: number
+}
+
+export function statusOf(agent: Agent, addedBytesPerSec: number): AgentStatus {
+  const { identity, connection, polling } = agent
+  const polled = [...polling.devices]
+  return {
+    version: packageJson.version,
+    thingName: identity.thingName,
+    uptimeSec: Math.floor(process.uptime()),
+    connection: connection.condition,
+    certificateExpiresAt: Date.parse(new X509Certificate(identity.certificatePem).validTo),
+    buffer: bufferOf(agent, addedBytesPerSec),
+    devices: polled.map(({ configuration, device, poller }) => ({
+      name: configuration.name,
+      driver: configuration.driver,
+      isUp: device.isUp,
+      cycleMs: poller.cycleMs,
+      skippedCycles: poller.skippedCycles,
+      lostReadings: poller.lostReadings,
+    })),
+    tags: polled
+      .flatMap(({ poller }) => [...poller.samples])
+      .map(({ machine, tag, value, at }) => ({
+        ...{ machine, name: tag.name, value: value.value, unit: tag.unit ?? null, quality: value.quality },
+        ...{ fault: value.fault ?? null, timestamp: at },
+      })),
+  }
+}
+
+export function bufferOf({ outbox, publisher, configuration }: Agent, addedBytesPerSec: number): BufferStatus {
+  const { usedBytes, maxBytes, freeDiskBytes, droppedCount } = outbox.extent
+  const roomOnDisk = freeDiskBytes - configuration.buffer.minFreeMegabytes * 1024 * 1024
+  const room = Math.max(0, Math.min(maxBytes - usedBytes, roomOnDisk))
+  return {
+    mode: publisher.mode,
+    messages: outbox.count,
+    ...{ usedBytes, maxBytes, freeDiskBytes, droppedMessages: droppedCount },
+    runwaySec: addedBytesPerSec > 0 ? Math.floor(room / addedBytesPerSec) : null,
+    setAside: outbox.setAside ?? null,
+  }
+}

@@ -1,0 +1,21 @@
+import type { Configuration } from './configuration.ts'
+import type { Heartbeat } from './heartbeat.ts'
+import type { Identity } from './identity.ts'
+import type { LogBook } from './log.ts'
+import type { MqttConnection } from './mqtt-connection.ts'
+import type { Outbox } from './outbox.ts'
+import type { Polling } from './polling.ts'
+import type { Publisher } from './publisher.ts'
+
+/** The running agent: what the steps of `run.ts` build up, in their order. */
+export interface Agent {
+  /** The one that is in force; a reload replaces it. */
+  configuration: Configuration
+  readonly identity: Identity
+  readonly log: LogBook
+  outbox: Outbox
+  polling: Polling
+  connection: MqttConnection
+  heartbeat: Heartbeat
+  publisher: Publisher
+}

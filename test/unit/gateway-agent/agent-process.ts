@@ -1,0 +1,88 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { identityFiles, type Identity } from '../../../gateway-agent/src/identity.ts'
+import { startPlc, type TestPlc } from '../../helpers/plc.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+import { createAuthority } from './test-authority.ts'
+import { startBroker, type TestBroker } from './test-broker.ts'
+import { testIdentity } from './test-identity.ts'
+
+const MAIN = join(import.meta.dirname, '../../../gateway-agent/src/main.ts')
+
+export interface Outcome {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+/** Runs one command of the agent to its end. */
+export function agent(...args: string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, ...args], (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr })
+    })
+  })
+}
+
+/** What enrolment would have left in `folder/data`. */
+export function keepIdentity(folder: string, identity: Identity): void {
+  const files = identityFiles(join(folder, 'data'))
+  mkdirSync(files.directory, { recursive: true, mode: 0o700 })
+  const { certificatePem, caPem, privateKey, ...rest } = identity
+  const options = { mode: 0o600 }
+  writeFileSync(files.identity, JSON.stringify(rest), options)
+  writeFileSync(files.certificate, certificatePem, options)
+  writeFileSync(files.ca, caPem, options)
+  writeFileSync(files.privateKey, privateKey.export({ type: 'pkcs8', format: 'pem' }), options)
+}
+
+export interface RunningAgent {
+  folder: string
+  config: string
+  broker: TestBroker
+  plc: TestPlc
+  /** What it has written, both streams. */
+  output: () => string
+  process: ChildProcess
+  /** Another command on the same configuration. */
+  command: (...args: string[]) => Promise<Outcome>
+  configure: (text: string) => void
+  stop: () => Promise<void>
+}
+
+/** An enrolled agent in a process of its own, with a PLC and a broker; `configuration` is given the PLC's port. */
+export async function startAgent(
+  configuration: (plcPort: number) => string,
+  options: { env?: NodeJS.ProcessEnv } = {},
+): Promise<RunningAgent> {
+  const authority = await createAuthority()
+  const broker = await startBroker(authority)
+  const plc = await startPlc()
+  const folder = temporaryFolder()
+  const config = join(folder, 'config.yaml')
+  const configure = (text: string) => writeFileSync(config, text)
+  configure(configuration(plc.port))
+  keepIdentity(folder, await testIdentity(authority, broker.port))
+  const child = spawn(process.execPath, [MAIN, 'run', '--config', config], { env: { ...process.env, ...options.env } })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  const stop = async () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGTERM')
+      await once(child, 'close')
+    }
+  }
+  onTestFinished(async () => {
+    child.kill('SIGKILL')
+    await broker.stop()
+    await plc.stop()
+  })
+  return {
+    ...{ folder, config, broker, plc, process: child, configure, stop },
+    output: () => output,
+    command: (...args) => agent(...args, '--config', config),
+  }
+}
