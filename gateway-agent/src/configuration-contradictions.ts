@@ -39,6 +39,7 @@ export function contradictionsIn(
       message: `"${slug}" is another machine already; list all its tags there`,
     })),
     ...serialLinesOf(devices),
+    ...copiesIn(machines, devices),
     ...secretOf(file.proxy?.password, ['proxy', 'password'], folder),
     ...devices.flatMap(([index, device]) => passwordOf(device, ['devices', index, 'password'], folder)),
     ...devices.flatMap(([index, device]) => replayFileOf(device, ['devices', index, 'file'], folder)),
@@ -106,6 +107,26 @@ function serialLinesOf(devices: [number, Device][]): Problem[] {
       path: ['devices', index, key],
       message: `is ${device[key]}, and ${first.name} on the same line ${device.path} has ${first[key]}`,
     }))
+  })
+}
+
+/** Machines that read exactly what another one reads: one reading would be stored twice, under two names. */
+function copiesIn(machines: [number, Machine][], devices: [number, Device][]): Problem[] {
+  const simulated = new Set(devices.filter(([, { driver }]) => driver === 'simulator').map(([, { name }]) => name))
+  const first = new Map<string, string>()
+  return machines.flatMap(([index, { slug, device, tags }]) => {
+    const sources = Object.values(tags).map((tag) => ({ device: tag.device ?? device ?? '', address: tag.address }))
+    if (sources.length === 0 || sources.some((source) => simulated.has(source.device))) return []
+    const key = sources
+      .map((source) => `${source.device} ${source.address}`)
+      .sort()
+      .join('\n')
+    const other = first.get(key)
+    if (other === undefined) first.set(key, slug)
+    if (other === undefined || other === slug) return []
+    return [
+      { path: ['machines', index, 'tags'], message: `are exactly those of ${other}: remove one of the two machines` },
+    ]
   })
 }
 

@@ -4,6 +4,7 @@ import { Unit } from '../../schemas/telemetry.ts'
 import { choiceOf } from './did-you-mean.ts'
 import { BYTE_ORDERS } from './drivers/driver.ts'
 import { SECURITY_MODES } from './drivers/opcua-tag.ts'
+import { isHost } from './host-name.ts'
 import { PARITIES } from './drivers/modbus-rtu.ts'
 
 /** Faster is more than a PLC and a line of 80 messages/s give; slower than a day is a typing mistake. */
@@ -31,6 +32,7 @@ function whole(from: number, to: number) {
 
 const real = v.pipe(v.number('must be a number'), v.finite('must be a finite number'))
 const text = v.pipe(v.string('must be text'), v.minLength(1, 'must not be empty'))
+const Host = v.pipe(text, v.check(isHost, 'must be a name or an IP address'))
 const oneOf = <const T extends readonly string[]>(options: T) =>
   v.picklist(options, `must be one of ${options.join(', ')}`)
 
@@ -64,6 +66,7 @@ const TagSection = section({
   device: v.optional(text),
 })
 export type TagSection = v.InferOutput<typeof TagSection>
+export const TAG_KEYS = Object.keys(TagSection.entries)
 
 const unitId = v.optional(whole(0, 255), 1)
 const timeoutMs = v.optional(whole(50, 60_000), 1000)
@@ -73,7 +76,7 @@ const DEVICE_SECTIONS = {
   'modbus-tcp': section({
     name: text,
     driver: v.literal('modbus-tcp'),
-    host: text,
+    host: Host,
     port: v.optional(Port, 502),
     unitId,
     timeoutMs,
@@ -123,6 +126,7 @@ const MachineSection = section({
   device: v.optional(text),
   intervalMs: v.optional(Interval, 1000),
   maxSilenceMs: v.optional(Interval),
+  tagsFile: v.optional(text),
   tags: v.pipe(
     v.record(TagName, TagSection, 'must map tag names to addresses'),
     v.minEntries(1, 'must name at least one tag'),
@@ -139,7 +143,7 @@ export const ConfigurationFile = section({
     }),
     {},
   ),
-  proxy: v.optional(section({ host: text, port: Port, user: v.optional(text), password: v.optional(SecretSection) })),
+  proxy: v.optional(section({ host: Host, port: Port, user: v.optional(text), password: v.optional(SecretSection) })),
   buffer: v.optional(
     section({
       maxMegabytes: v.optional(whole(1, 1_048_576), 1024),

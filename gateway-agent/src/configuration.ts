@@ -8,6 +8,7 @@ import type { TagSource } from './drivers/driver.ts'
 import { Failure, messageOf } from './failure.ts'
 import type { Proxy } from './proxy-tunnel.ts'
 import { readSecret } from './secret.ts'
+import { insertTagLists } from './tag-list.ts'
 
 type DeviceSection = ConfigurationFile['devices'][number]
 /** A device as its driver needs it: paths absolute, secrets read. */
@@ -53,37 +54,49 @@ export function readConfiguration(file: string): Configuration {
   const text = readText(file)
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines })
-  const fail = (problems: { line: number; message: string }[]): never => {
-    throw new Failure(problems.map(({ line, message }) => `${file}:${line}: ${message}`).join('\n'), 2)
+  const fail = (problems: { place: Place; message: string }[]): never => {
+    const inOrder = problems.toSorted((a, b) => compareText(a.place.file, b.place.file) || a.place.line - b.place.line)
+    throw new Failure(inOrder.map(({ place, message }) => `${place.file}:${place.line}: ${message}`).join('\n'), 2)
   }
   if (document.errors.length > 0) {
     fail(
       document.errors.map(({ pos, message }) => ({
-        line: lines.linePos(pos[0]).line,
+        place: { file, line: lines.linePos(pos[0]).line },
         message: `not YAML: ${message.split('\n')[0]!}`,
       })),
     )
   }
-  const lineOf = ({ path }: Problem) => lines.linePos(offsetOf(document, path)).line
-  const parsed = v.safeParse(ConfigurationFile, document.toJS())
-  const issues: Problem[] = (parsed.issues ?? []).map((issue) => ({ path: pathOf(issue), message: issue.message }))
+  const folder = dirname(file)
+  const content: unknown = document.toJS()
+  const lists = insertTagLists(content, folder)
+  const placeOf = ({ path }: Problem): Place => {
+    const list = path[0] === 'machines' && path[2] === 'tags' ? lists.get(Number(path[1])) : undefined
+    const line = list?.lines.get(String(path[3]))
+    return list && line ? { file: list.file, line } : { file, line: lines.linePos(offsetOf(document, path)).line }
+  }
+  const parsed = v.safeParse(ConfigurationFile, content)
+  const issues: Problem[] = (parsed.issues ?? [])
+    .map((issue) => ({ path: pathOf(issue), message: issue.message }))
+    // A list that cannot be read is said once, and not also as a machine without tags.
+    .filter(({ path }) => !(path.length === 3 && path[2] === 'tags' && lists.get(Number(path[1]))?.problems.length))
   const isSound = (path: Path) =>
     !issues.some((issue) => path.every((key, at) => at >= issue.path.length || key === issue.path[at]))
-  const folder = dirname(file)
   const problems = [...issues, ...contradictionsIn(parsed.output ?? {}, folder, isSound)]
-  if (!parsed.success || problems.length > 0) {
-    return fail(
-      problems
-        .map((problem) => ({ line: lineOf(problem), message: `${nameOf(problem.path)}: ${problem.message}` }))
-        .sort((a, b) => a.line - b.line),
-    )
+  const ofLists = [...lists.values()].flatMap(({ file: list, problems: found }) =>
+    found.map(({ line, message }) => ({ place: { file: list, line }, message })),
+  )
+  if (!parsed.success || problems.length > 0 || ofLists.length > 0) {
+    return fail([
+      ...problems.map((each) => ({ place: placeOf(each), message: `${nameOf(each.path)}: ${each.message}` })),
+      ...ofLists,
+    ])
   }
   const { proxy } = parsed.output
   const dataDir = resolve(folder, parsed.output.dataDir)
   return {
     ...parsed.output,
     file,
-    files: [file],
+    files: [file, ...[...lists.values()].map((list) => list.file)],
     dataDir,
     proxy: proxy && { ...proxy, password: proxy.password && readSecret(proxy.password, folder) },
     devices: parsed.output.devices.map((device) => deviceOf(device, folder, dataDir)),
@@ -107,6 +120,19 @@ function deviceOf(device: DeviceSection, folder: string, dataDir: string): Devic
   if (device.driver !== 'opcua') return device
   const { password } = device
   return { ...device, password: password && readSecret(password, folder), pkiDir: join(dataDir, 'opcua') }
+}
+
+interface Place {
+  file: string
+  line: number
+}
+
+const compareText = (a: string, b: string) => Number(a > b) - Number(a < b)
+
+/** `dataDir` of a file that may have mistakes elsewhere. */
+export function dataDirIn(file: string): string | undefined {
+  const dataDir = parseDocument(readText(file)).get('dataDir')
+  return typeof dataDir === 'string' ? resolve(dirname(file), dataDir) : undefined
 }
 
 function readText(file: string): string {

@@ -62,12 +62,7 @@ async function serve(agent: Agent, rate: AddedRate, socket: Socket): Promise<voi
   }
 }
 
-async function* answers(
-  agent: Agent,
-  rate: AddedRate,
-  request: ControlRequest,
-  socket: Socket,
-): AsyncGenerator {
+async function* answers(agent: Agent, rate: AddedRate, request: ControlRequest, socket: Socket): AsyncGenerator {
   switch (request.command) {
     case 'status':
       yield statusOf(agent, rate.bytesPerSec)

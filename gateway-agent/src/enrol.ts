@@ -99,7 +99,10 @@ async function request(url: URL, body: EnrolmentRequest): Promise<Enrolment> {
     throw new Failure(`${url.href}: cannot be reached: ${reason}; check --url, the network and DNS, then try again`, 1)
   }
   const answer = parseJson(text)
-  if (!response.ok) throw new Failure(`${url.href}: ${refusal(response.status, answer)}`, 1)
+  if (!response.ok) {
+    const { reason, exitCode } = refusal(response.status, answer)
+    throw new Failure(`${url.href}: ${reason}`, exitCode)
+  }
   const enrolment = v.safeParse(Enrolment, answer)
   if (!enrolment.success) {
     throw new Failure(
@@ -110,14 +113,21 @@ async function request(url: URL, body: EnrolmentRequest): Promise<Enrolment> {
   return enrolment.output
 }
 
-function refusal(status: number, answer: unknown): string {
+/** A token that is no good is wrong use: trying again changes nothing. */
+function refusal(status: number, answer: unknown): { reason: string; exitCode: 1 | 2 } {
   const problem = v.safeParse(v.partial(Problem), answer)
   const { code, detail, requestId } = problem.success ? problem.output : {}
   if (code === 'invalid_enrolment_token') {
-    return `the token is not valid: it was used already, has expired or was typed wrongly; create a new one for this gateway in the web application`
+    return {
+      reason:
+        'the token is not valid: it was used already, has expired or was typed wrongly; create a new one for this gateway in the web application',
+      exitCode: 2,
+    }
   }
-  if (!code) return `answered ${status}, and not as this product's API does; is --url the API's address?`
-  return `refused with ${status} ${code}: ${detail ?? ''}${requestId ? ` (request ${requestId})` : ''}`
+  const reason = code
+    ? `refused with ${status} ${code}: ${detail ?? ''}${requestId ? ` (request ${requestId})` : ''}`
+    : `answered ${status}, and not as this product's API does; is --url the API's address?`
+  return { reason, exitCode: 1 }
 }
 
 function parseJson(text: string): unknown {

@@ -1,10 +1,12 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { Slug, ThingName } from '../../schemas/slugs.ts'
 import { MAX_TOPIC_BYTES, parseStatusTopic, parseTelemetryTopic } from '../../schemas/topics.ts'
 import { Failure, messageOf } from './failure.ts'
+import { isHost, isMistypedAwsEndpoint } from './host-name.ts'
+import { hostAndPort } from './mqtt-endpoint.ts'
 
 /** Place of the machine's slug in the telemetry topic. */
 const MACHINE = '{machine}'
@@ -12,7 +14,17 @@ const MACHINE = '{machine}'
 /** What enrolment told this gateway about itself; kept beside its key and certificate. */
 export const IdentityFile = v.object({
   thingName: ThingName,
-  endpoint: v.pipe(v.string(), v.regex(/^(\[[0-9a-fA-F:]+\]|[^:/\s]+)(:\d{1,5})?$/, 'must be a host, or host:port')),
+  endpoint: v.pipe(
+    v.string(),
+    v.check((endpoint) => {
+      const { host, port } = hostAndPort(endpoint) ?? {}
+      return host !== undefined && isHost(host) && (port === undefined || (port > 0 && port < 65_536))
+    }, 'must be a host, or host:port'),
+    v.check(
+      (endpoint) => !isMistypedAwsEndpoint(hostAndPort(endpoint)?.host ?? ''),
+      'is mistyped: an endpoint of AWS IoT is ID-ats.iot.REGION.amazonaws.com',
+    ),
+  ),
   topics: v.object({
     telemetry: v.pipe(
       v.string(),
@@ -52,7 +64,7 @@ export function identityFiles(dataDir: string, folder: 'identity' | 'identity.ne
 
 export const isEnrolled = (dataDir: string) => existsSync(identityFiles(dataDir).identity)
 
-/** Throws a Failure that says what to do when this gateway has no identity, or a damaged one. */
+/** Throws a Failure with a line for each fault, and what to do, when this gateway has no identity or a damaged one. */
 export function readIdentity(dataDir: string): Identity {
   const files = identityFiles(dataDir)
   if (!isEnrolled(dataDir)) {
@@ -61,21 +73,44 @@ export function readIdentity(dataDir: string): Identity {
       2,
     )
   }
-  const identity = v.safeParse(
-    IdentityFile,
-    readPart(files.identity, (text) => JSON.parse(text) as unknown),
-  )
-  if (!identity.success) {
-    const [issue] = identity.issues
-    throw new Failure(`${files.identity}: ${v.getDotPath(issue) ?? 'file'}: ${issue.message}; enrol again`, 2)
+  const faults: string[] = []
+  const part = <T>(file: string, read: (text: string) => T): T | undefined => {
+    try {
+      return read(readFileSync(file, 'utf8'))
+    } catch (error) {
+      faults.push(`${file}: cannot be read (${messageOf(error)}); give it to the agent's user, or enrol again`)
+      return undefined
+    }
   }
-  const certificatePem = readPart(files.certificate, (text) => text)
-  const privateKey = readPart(files.privateKey, createPrivateKey)
-  const certificate = readPart(files.certificate, (text) => new X509Certificate(text))
-  if (!certificate.checkPrivateKey(privateKey)) {
-    throw new Failure(`${files.certificate}: does not belong to ${files.privateKey}; enrol again`, 2)
+  const content = part(files.identity, (text) => JSON.parse(text) as unknown)
+  const identity = v.safeParse(IdentityFile, content)
+  if (content !== undefined && !identity.success) {
+    for (const issue of identity.issues) {
+      faults.push(`${files.identity}: ${v.getDotPath(issue) ?? 'file'}: ${issue.message}; enrol again`)
+    }
   }
-  return { ...identity.output, certificatePem, privateKey, caPem: readPart(files.ca, (text) => text) }
+  const caPem = part(files.ca, (text) => text)
+  const certificatePem = part(files.certificate, (text) => text)
+  const certificate = certificatePem && part(files.certificate, (text) => new X509Certificate(text))
+  const privateKey = part(files.privateKey, createPrivateKey)
+  if (privateKey) faults.push(...faultsOfOwner(files.privateKey, dataDir))
+  if (privateKey && certificate && !certificate.checkPrivateKey(privateKey)) {
+    faults.push(`${files.certificate}: does not belong to ${files.privateKey}; enrol again`)
+  }
+  if (faults.length > 0 || !identity.success || !certificatePem || !privateKey || !caPem) {
+    throw new Failure(faults.join('\n'), 2)
+  }
+  return { ...identity.output, certificatePem, privateKey, caPem }
+}
+
+/** A key that somebody else owns or can read is not this gateway's own. Root looks after the agent's user: dataDir's owner. */
+function faultsOfOwner(file: string, dataDir: string): string[] {
+  const { uid, mode } = statSync(file)
+  const wanted = process.getuid?.() || statSync(dataDir).uid
+  const faults: string[] = []
+  if (uid !== wanted) faults.push(`${file}: belongs to user id ${uid}, and the agent is user id ${wanted}; chown it`)
+  if (mode & 0o077) faults.push(`${file}: others can read it (mode ${(mode & 0o777).toString(8)}); chmod 600 it`)
+  return faults
 }
 
 /** Throws a Failure for a machine whose topic AWS IoT would refuse. */
@@ -88,12 +123,4 @@ export function telemetryTopicOf(identity: IdentityFile, machine: string): strin
     )
   }
   return topic
-}
-
-function readPart<T>(file: string, read: (text: string) => T): T {
-  try {
-    return read(readFileSync(file, 'utf8'))
-  } catch (error) {
-    throw new Failure(`${file}: cannot be read (${messageOf(error)}); give it to the agent's user, or enrol again`, 2)
-  }
 }

@@ -14,10 +14,17 @@ export interface MqttAddress {
  * 8883 and then 443, which firewalls of plants let through more often.
  */
 export function addressesOf(endpoint: string, port: number | 'auto'): MqttAddress[] {
-  const match = /^(?:\[(.+)\]|([^:]+))(?::(\d+))?$/.exec(endpoint)
-  if (!match) throw new Error(`"${endpoint}" is not a host or host:port`)
-  const host = (match[1] ?? match[2])!
-  const named = port !== 'auto' ? port : match[3] ? Number(match[3]) : undefined
+  const parts = hostAndPort(endpoint)
+  if (!parts) throw new Error(`"${endpoint}" is not a host or host:port`)
+  const { host } = parts
+  const named = port === 'auto' ? parts.port : port
   const ports = named === undefined ? [MUTUAL_TLS_PORT, HTTPS_PORT] : [named]
   return ports.map((each) => ({ host, port: each, ...(each === HTTPS_PORT && { alpn: ALPN }) }))
+}
+
+/** `host`, `host:port` or `[address]:port`; undefined for what is none of them. */
+export function hostAndPort(endpoint: string): { host: string; port?: number } | undefined {
+  const match = /^(?:\[(.+)\]|([^:]+))(?::(\d+))?$/.exec(endpoint)
+  if (!match) return undefined
+  return { host: (match[1] ?? match[2])!, ...(match[3] && { port: Number(match[3]) }) }
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Scalar } from '../../../schemas/telemetry.ts'
+import { cellsOf } from '../csv.ts'
 import { messageOf } from '../failure.ts'
 
 /** What was once recorded, to be told again with its own timing, over and over. */
@@ -54,12 +55,6 @@ export function readReplay(file: string): Replay {
     },
   }
 }
-
-/** A cell is quoted, with its quotes doubled, or holds neither comma nor quote. */
-const cellsOf = (line: string): string[] =>
-  [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, plain]) =>
-    quoted === undefined ? plain!.trim() : quoted.replaceAll('""', '"'),
-  )
 
 function scalarOf(cell: string): Scalar {
   if (cell === '') return null

@@ -126,7 +126,7 @@ describe('an error names the line, the key and what is allowed', () => {
     [
       'an unknown key',
       replaced('intervalMs: 500', 'intervallMs: 500'),
-      '9: machines[0].intervallMs: is not a key here; did you mean intervalMs? Allowed: slug, device, intervalMs, maxSilenceMs, tags',
+      '9: machines[0].intervallMs: is not a key here; did you mean intervalMs? Allowed: slug, device, intervalMs, maxSilenceMs, tagsFile, tags',
     ],
     ['a missing key', replaced(', host: 192.0.2.10 }', ' }'), '4: devices[0].host: is missing'],
     [

@@ -94,7 +94,7 @@ describe('enrolment', () => {
       { status: 400, code: 'invalid_enrolment_token', detail: 'used', requestId: 'r-1' },
     ])
     await expect(attempt(refusing, dataDir, true)).rejects.toMatchObject({
-      exitCode: 1,
+      exitCode: 2,
       message: expect.stringContaining(
         'the token is not valid: it was used already, has expired or was typed wrongly',
       ) as string,

@@ -68,7 +68,7 @@ describe('a running agent', { timeout: 60_000 }, () => {
       .split('\n')
       .map((line) => JSON.parse(line) as ExportedMessage)
     expect(messages.length).toBeGreaterThan(10)
-    expect(messages.every(({ machine, message }) => machine === 'pump-1' && message.schemaVersion === 1)).toBe(true)
+    expect(messages.every(({ machine, message }) => machine === 'pump-1' && message.seq > 0)).toBe(true)
 
     const unconfirmed = await running.command('buffer', 'drop')
     expect(unconfirmed).toMatchObject({ code: 2, stdout: '' })
