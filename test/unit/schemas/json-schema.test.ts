@@ -14,7 +14,9 @@ const read = (folder: string) =>
 it('the JSON Schemas in the repository are what `npm run schemas` writes', () => {
   const folder = mkdtempSync(join(tmpdir(), 'schemas-'))
   try {
-    execFileSync(process.execPath, [join(root, 'schemas/export-json-schema.ts'), folder])
+    for (const script of ['schemas/export-json-schema.ts', 'gateway-agent/export-configuration-schema.ts']) {
+      execFileSync(process.execPath, [join(root, script), folder])
+    }
     expect(read(committed)).toEqual(read(folder))
   } finally {
     rmSync(folder, { recursive: true })
