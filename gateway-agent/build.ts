@@ -2,6 +2,7 @@ import { cpSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { buildSync } from 'esbuild'
 
 /** Bundling it takes longer than everything else together. */
@@ -9,9 +10,13 @@ const OPCUA_PACKAGES = ['node-opcua-client', 'node-opcua-certificate-manager']
 
 /**
  * Bundles the agent into `directory`, each driver and command a file of its own; returns the program to start. One that
- * is not self-contained is made sooner, and finds its largest library where it stands now.
+ * is not self-contained is made sooner, and finds its largest library where it stands now. `asOneFile` puts all into one
+ * that can be carried by itself, and is all in memory (a serial line wants the folder `prebuilds` beside it).
  */
-export function bundleAgent(directory: string, { selfContained }: { selfContained: boolean }): string {
+export function bundleAgent(
+  directory: string,
+  { selfContained, asOneFile = false }: { selfContained: boolean; asOneFile?: boolean },
+): string {
   const paths = selfContained
     ? []
     : OPCUA_PACKAGES.map((name) => [name, fileURLToPath(import.meta.resolve(name))] as const)
@@ -20,7 +25,7 @@ export function bundleAgent(directory: string, { selfContained }: { selfContaine
     outdir: directory,
     outExtension: { '.js': '.mjs' },
     bundle: true,
-    splitting: true,
+    splitting: !asOneFile,
     platform: 'node',
     target: 'node24',
     format: 'esm',
@@ -56,12 +61,13 @@ function copySerialPrebuilds(directory: string): void {
   })
 }
 
-// node gateway-agent/build.ts DIRECTORY: the files to install on a gateway.
+// npm run agent:build -- DIRECTORY [--one-file]: what to put on a gateway that has Node 24.
 if (import.meta.main) {
-  const [directory] = process.argv.slice(2)
+  const { positionals, values } = parseArgs({ allowPositionals: true, options: { 'one-file': { type: 'boolean' } } })
+  const [directory] = positionals
   if (!directory) {
-    console.error('usage: node gateway-agent/build.ts DIRECTORY')
+    console.error('usage: npm run agent:build -- DIRECTORY [--one-file]')
     process.exit(2)
   }
-  console.log(bundleAgent(directory, { selfContained: true }))
+  console.log(bundleAgent(directory, { selfContained: true, asOneFile: values['one-file'] ?? false }))
 }

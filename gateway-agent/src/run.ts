@@ -14,6 +14,7 @@ import { Polling } from './polling.ts'
 import { budgetWarning } from './publish-budget.ts'
 import { Publisher } from './publisher.ts'
 import { watchConfiguration } from './reload.ts'
+import { startWatchdog } from './watchdog.ts'
 
 /** No reading is older than this product: a clock before it was never set, and the cloud refuses what it stamps. */
 const OLDEST_CLOCK = Date.UTC(2025, 0, 1)
@@ -37,6 +38,7 @@ const STEPS: readonly Step[] = [
   startPolling,
   watchConfiguration,
   openControlSocket,
+  startWatchdog,
 ]
 
 /** Runs until `stopped`, then stops in order. Throws a Failure when it cannot start. */
