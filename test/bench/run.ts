@@ -11,6 +11,7 @@ const benches: Record<string, () => Promise<Figure | Figure[]>> = {
   opcua: async () => (await import('./agent-load.ts')).benchOpcUa(),
   latency: async () => (await import('./latency.ts')).benchLatency(),
   completeness: async () => (await import('./completeness.ts')).benchCompleteness(),
+  agent: async () => (await import('./agent.ts')).benchAgent(),
 }
 
 const wanted = process.argv.slice(2)

@@ -1,14 +1,13 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import { identityFiles, type Identity } from '../../../gateway-agent/src/identity.ts'
 import { startPlc, type TestPlc } from '../../helpers/plc.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 import { createAuthority } from './test-authority.ts'
 import { startBroker, type TestBroker } from './test-broker.ts'
-import { testIdentity } from './test-identity.ts'
+import { keepIdentity, testIdentity } from './test-identity.ts'
 
 const MAIN = join(import.meta.dirname, '../../../gateway-agent/src/main.ts')
 
@@ -25,18 +24,6 @@ export function agent(...args: string[]): Promise<Outcome> {
       resolve({ code: error ? Number(error.code) : 0, stdout, stderr })
     })
   })
-}
-
-/** What enrolment would have left in `folder/data`. */
-export function keepIdentity(folder: string, identity: Identity): void {
-  const files = identityFiles(join(folder, 'data'))
-  mkdirSync(files.directory, { recursive: true, mode: 0o700 })
-  const { certificatePem, caPem, privateKey, ...rest } = identity
-  const options = { mode: 0o600 }
-  writeFileSync(files.identity, JSON.stringify(rest), options)
-  writeFileSync(files.certificate, certificatePem, options)
-  writeFileSync(files.ca, caPem, options)
-  writeFileSync(files.privateKey, privateKey.export({ type: 'pkcs8', format: 'pem' }), options)
 }
 
 export interface RunningAgent {

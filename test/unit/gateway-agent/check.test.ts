@@ -7,10 +7,9 @@ import { Failure } from '../../../gateway-agent/src/failure.ts'
 import { isHost, isMistypedAwsEndpoint } from '../../../gateway-agent/src/host-name.ts'
 import { identityFiles, type Identity } from '../../../gateway-agent/src/identity.ts'
 import { budgetWarning } from '../../../gateway-agent/src/publish-budget.ts'
-import { keepIdentity } from './agent-process.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 import { createAuthority } from './test-authority.ts'
-import { testIdentity } from './test-identity.ts'
+import { keepIdentity, testIdentity } from './test-identity.ts'
 
 let identity: Identity
 beforeAll(async () => {

@@ -19,13 +19,14 @@ export async function testIdentity(authority: TestAuthority, port: number): Prom
   }
 }
 
-/** As the enrolment leaves it, for an agent whose dataDir is `folder`/data. */
+/** What enrolment would have left in `folder/data`. */
 export function keepIdentity(folder: string, identity: Identity): void {
   const files = identityFiles(join(folder, 'data'))
-  mkdirSync(files.directory, { recursive: true })
+  mkdirSync(files.directory, { recursive: true, mode: 0o700 })
   const { certificatePem, caPem, privateKey, ...rest } = identity
-  writeFileSync(files.identity, JSON.stringify(rest))
-  writeFileSync(files.certificate, certificatePem)
-  writeFileSync(files.ca, caPem)
-  writeFileSync(files.privateKey, privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  const options = { mode: 0o600 }
+  writeFileSync(files.identity, JSON.stringify(rest), options)
+  writeFileSync(files.certificate, certificatePem, options)
+  writeFileSync(files.ca, caPem, options)
+  writeFileSync(files.privateKey, privateKey.export({ type: 'pkcs8', format: 'pem' }), options)
 }
