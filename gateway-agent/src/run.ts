@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
@@ -18,6 +19,7 @@ import { startWatchdog } from './watchdog.ts'
 
 /** No reading is older than this product: a clock before it was never set, and the cloud refuses what it stamps. */
 const OLDEST_CLOCK = Date.UTC(2025, 0, 1)
+const CERTIFICATE_ENDS_SOON_MS = 30 * 86_400_000
 /** How long an orderly stop waits for PUBACKs; what is still unacknowledged is sent again after the next start. */
 const LAST_ACKS_MS = 3000
 
@@ -61,9 +63,19 @@ export async function run(configuration: Configuration, log: LogBook, stopped: A
   }
 }
 
-function checkClock({ configuration, log }: Agent): Stop {
-  if (Date.now() < OLDEST_CLOCK) {
-    throw new Failure(`the clock says ${new Date().toISOString()}; set it, for instance by NTP, then start again`, 1)
+function checkClock({ configuration, identity, log }: Agent): Stop {
+  const now = Date.now()
+  const clock = new Date(now).toISOString()
+  if (now < OLDEST_CLOCK) {
+    throw new Failure(`the clock says ${clock}; set it, for instance by NTP, then start again`, 1)
+  }
+  const { validFrom, validTo } = new X509Certificate(identity.certificatePem)
+  if (now < Date.parse(validFrom))
+    log.warn(`the clock says ${clock}, and the certificate begins at ${validFrom}: set it`)
+  if (Date.parse(validTo) - now < CERTIFICATE_ENDS_SOON_MS) {
+    log.warn(
+      `the certificate ends at ${validTo}, and the clock says ${clock}: enrol this gateway again with a new token`,
+    )
   }
   const warning = budgetWarning(configuration)
   if (warning) log.warn(warning)

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { DataType } from 'node-opcua'
@@ -57,3 +57,20 @@ it.each([true, false])(
     expect(libraries('opcua-')).toContain(selfContained ? 'OPCUAClientImpl' : 'node_modules/node-opcua-client')
   },
 )
+
+it('as one file, the agent needs nothing beside it', { timeout: 30_000 }, async () => {
+  const folder = temporaryFolder()
+  const alone = join(folder, 'alone.mjs')
+  copyFileSync(bundleAgent(join(folder, 'program'), { asOneFile: true }), alone)
+  const config = join(folder, 'config.yaml')
+  writeFileSync(
+    config,
+    `version: 1
+dataDir: data
+devices: [{ name: sim, driver: simulator }]
+machines: [{ slug: m-1, device: sim, tags: { a: { address: "sine?min=5&max=5.000001" } } }]
+`,
+  )
+  const { stdout } = await promisify(execFile)(process.execPath, [alone, 'read', '--config', config], { cwd: '/' })
+  expect(stdout).toMatch(/^m-1 +a +sine\S+ +5\S* +good\n$/)
+})

@@ -1,11 +1,12 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { AgentStatus } from '../../../gateway-agent/src/agent-status.ts'
 import type { ExportedMessage } from '../../../gateway-agent/src/buffer-contents.ts'
 import { duration, linesOf } from '../../../gateway-agent/src/status-command.ts'
 import type { OnlineStatusV1 } from '../../../schemas/status.ts'
 import type { TelemetryV1 } from '../../../schemas/telemetry.ts'
+import { startHttpProxy } from '../../helpers/http-proxy.ts'
 import { agent, startAgent, type RunningAgent } from './agent-process.ts'
 import { STATUS_TOPIC } from './test-identity.ts'
 import { waitFor } from './wait-for.ts'
@@ -47,6 +48,8 @@ describe('a running agent', { timeout: 60_000 }, () => {
     expect(human.stdout).toMatch(/pump-1 +count +42 bar +good +0\.\d s/)
     const logs = await running.command('logs')
     expect(logs.stdout).toContain('INFO  reading 1 tags of 1 machines on 1 devices')
+    // The test's own certificates last an hour.
+    expect(logs.stdout).toMatch(/WARN {2}the certificate ends at .*: enrol this gateway again with a new token/)
 
     await running.plc.stop()
     await waitFor('the loss', () => telemetry(running, 'pump-1').at(-1)!.values.count === null)
@@ -117,6 +120,20 @@ describe('a running agent', { timeout: 60_000 }, () => {
     await waitFor('the second refusal', () => running.output().includes('dataDir cannot change while the agent runs'))
     await running.stop()
     expect(running.process.exitCode).toBe(0)
+  })
+
+  it('goes another way to the broker when the configuration says so', async () => {
+    const running = await startAgent((port) => oneMachine(port))
+    const proxy = await startHttpProxy()
+    onTestFinished(() => proxy.stop())
+    await waitFor('telemetry', () => telemetry(running, 'pump-1').length > 0, 20_000)
+    running.configure(`${oneMachine(running.plc.port)}proxy: { host: 127.0.0.1, port: ${proxy.port} }\n`)
+    running.process.kill('SIGHUP')
+    await waitFor('the proxy to be asked', () => proxy.asked.length > 0)
+    const before = telemetry(running, 'pump-1').length
+    await waitFor('telemetry through it', () => telemetry(running, 'pump-1').length > before)
+    const seqs = [...new Set(telemetry(running, 'pump-1').map(({ seq }) => seq))].toSorted((a, b) => a - b)
+    expect(seqs).toEqual(Array.from({ length: seqs.length }, (_, index) => seqs[0]! + index))
   })
 
   it('that does not run is said so', async () => {
