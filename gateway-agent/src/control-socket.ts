@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { chmodSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import * as v from 'valibot'
 import { AddedRate } from './added-rate.ts'
 import { bufferOf, statusOf } from './agent-status.ts'
@@ -22,6 +21,8 @@ export const ControlRequest = v.variant('command', [
   v.object({ command: v.literal('drop') }),
 ])
 export type ControlRequest = v.InferOutput<typeof ControlRequest>
+
+const LONGEST_REQUEST = 1000
 
 export const controlSocketIn = (dataDir: string) => join(dataDir, 'agent.sock')
 
@@ -51,8 +52,7 @@ export function openControlSocket(agent: Agent): () => void {
 
 async function serve(agent: Agent, rate: AddedRate, socket: Socket): Promise<void> {
   try {
-    const [line] = (await once(createInterface(socket), 'line')) as [string]
-    const request = v.parse(ControlRequest, JSON.parse(line))
+    const request = v.parse(ControlRequest, JSON.parse(await firstLine(socket)))
     for await (const answer of answers(agent, rate, request, socket)) {
       if (!socket.write(`${JSON.stringify(answer)}\n`)) await once(socket, 'drain')
     }
@@ -60,6 +60,17 @@ async function serve(agent: Agent, rate: AddedRate, socket: Socket): Promise<voi
   } catch (error) {
     socket.end(`${JSON.stringify({ error: messageOf(error) })}\n`)
   }
+}
+
+/** Not by node:readline, which is memory. */
+async function firstLine(socket: Socket): Promise<string> {
+  let text = ''
+  while (!text.includes('\n')) {
+    if (text.length > LONGEST_REQUEST) throw new Error('the request is too long')
+    const [chunk] = (await once(socket, 'data')) as [Buffer]
+    text += chunk.toString()
+  }
+  return text.slice(0, text.indexOf('\n'))
 }
 
 async function* answers(agent: Agent, rate: AddedRate, request: ControlRequest, socket: Socket): AsyncGenerator {

@@ -1,9 +1,6 @@
-import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { Agent } from './agent.ts'
 import { messageOf } from './failure.ts'
-
-const run = promisify(execFile)
 
 /** A device's cycle never takes this long: its time-outs are at most a minute each, and one that is lost ends the cycle. */
 const LONGEST_CYCLE_MS = 600_000
@@ -13,9 +10,10 @@ const LONGEST_CYCLE_MS = 600_000
  * systemd restarts it when it has heard nothing for WatchdogSec. sd_notify(3) is a datagram to a unix socket, which Node
  * cannot send: `systemd-notify` does, which comes with every systemd. Does nothing outside a service.
  */
-export function startWatchdog({ polling, log }: Agent): () => Promise<void> {
+export async function startWatchdog({ polling, log }: Agent): Promise<() => Promise<void>> {
   const { NOTIFY_SOCKET, WATCHDOG_USEC } = process.env
   if (!NOTIFY_SOCKET) return () => Promise.resolve()
+  const run = promisify((await import('node:child_process')).execFile)
   const tell = (...state: string[]) =>
     run('systemd-notify', state).catch((error: unknown) =>
       log.warnOften('watchdog', `watchdog: systemd-notify: ${messageOf(error)}`),
