@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { TAG_KEYS } from './configuration-schema.ts'
-import { cellsOf, separatorOf } from './csv.ts'
+import { cellsOf, separatorOf, type Separator } from './csv.ts'
 import { choiceOf } from './did-you-mean.ts'
 import { messageOf } from './failure.ts'
 
@@ -44,53 +44,69 @@ export function insertTagLists(content: unknown, folder: string): Map<number, Ta
  */
 export function readTagList(name: string, folder: string): TagList {
   const file = resolve(folder, name)
-  const list = { file, tags: {}, lines: new Map<string, number>(), problems: [] } satisfies TagList as TagList & {
-    lines: Map<string, number>
+  const problems: TagList['problems'] = []
+  const tags = new Map<string, Record<string, unknown>>()
+  const lines = new Map<string, number>()
+  for (const { line, name: tag, keys } of rowsOf(file, problems)) {
+    const earlier = lines.get(tag)
+    if (earlier) problems.push({ line, message: `"${tag}" is the tag of line ${earlier} already` })
+    else {
+      tags.set(tag, keys)
+      lines.set(tag, line)
+    }
   }
-  const problem = (line: number, message: string) => list.problems.push({ line, message })
+  return { file, tags: Object.fromEntries(tags), lines, problems }
+}
+
+interface Row {
+  line: number
+  name: string
+  keys: Record<string, unknown>
+}
+
+function rowsOf(file: string, problems: TagList['problems']): Row[] {
   let text: string
   try {
     text = readFileSync(file, 'utf8').replace(/^\uFEFF/, '')
   } catch (error) {
-    problem(1, `cannot be read: ${messageOf(error)}`)
-    return list
+    problems.push({ line: 1, message: `cannot be read: ${messageOf(error)}` })
+    return []
   }
   const [head = '', ...rows] = text.split(/\r?\n/)
   const separator = separatorOf(head)
   const columns = cellsOf(head, separator)
-  for (const column of columns) {
-    if (!COLUMNS.includes(column)) problem(1, `"${column}" is not a column; ${choiceOf(column, COLUMNS)}`)
-  }
-  for (const needed of ['name', 'address']) if (!columns.includes(needed)) problem(1, `the column ${needed} is missing`)
-  if (list.problems.length > 0) return list
-  for (const [index, row] of rows.entries()) {
-    if (row.trim() === '') continue
+  const wrong = columns.filter((column) => !COLUMNS.includes(column))
+  const missing = ['name', 'address'].filter((column) => !columns.includes(column))
+  problems.push(
+    ...wrong.map((column) => ({ line: 1, message: `"${column}" is not a column; ${choiceOf(column, COLUMNS)}` })),
+    ...missing.map((column) => ({ line: 1, message: `the column ${column} is missing` })),
+  )
+  if (problems.length > 0) return []
+  return rows.flatMap((row, index) => {
+    if (row.trim() === '') return []
     const line = index + 2
     const cells = cellsOf(row, separator)
+    const name = cells[columns.indexOf('name')]
     if (cells.length > columns.length) {
-      problem(line, `has ${cells.length} cells, and the head line ${columns.length}`)
-      continue
+      problems.push({ line, message: `has ${cells.length} cells, and the head line ${columns.length}` })
+      return []
     }
-    const given = columns.map((column, at) => [column, cells[at] ?? ''] as const).filter(([, cell]) => cell !== '')
-    const { name: tag, ...keys } = Object.fromEntries(
-      given.map(([column, cell]) => [
-        column,
-        valueOf(column, separator === ';' ? cell.replace(/(\d),(\d)/g, '$1.$2') : cell, cell),
-      ]),
-    )
-    if (typeof tag !== 'string') problem(line, 'the name is missing')
-    else if (list.lines.has(tag)) problem(line, `"${tag}" is the tag of line ${list.lines.get(tag)!} already`)
-    else {
-      list.tags[tag] = keys
-      list.lines.set(tag, line)
+    if (!name) {
+      problems.push({ line, message: 'the name is missing' })
+      return []
     }
-  }
-  return list
+    const keys = columns
+      .map((column, at) => [column, cells[at] ?? ''] as const)
+      .filter(([column, cell]) => column !== 'name' && cell !== '')
+      .map(([column, cell]) => [column, valueOf(column, cell, separator)] as const)
+    return [{ line, name, keys: Object.fromEntries(keys) }]
+  })
 }
 
-function valueOf(column: string, numeric: string, cell: string): unknown {
-  if (column === 'clamp') return numeric.split(/\s+/).map(numberOr)
-  return NUMBER_COLUMNS.includes(column) ? numberOr(numeric) : cell
+function valueOf(column: string, cell: string, separator: Separator): unknown {
+  const withPoints = separator === ';' ? cell.replace(/(\d),(\d)/g, '$1.$2') : cell
+  if (column === 'clamp') return withPoints.split(/\s+/).map(numberOr)
+  return NUMBER_COLUMNS.includes(column) ? numberOr(withPoints) : cell
 }
 
 /** What is no number stays text, for the schema to refuse. */
