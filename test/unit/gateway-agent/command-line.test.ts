@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { TelemetryV1 } from '../../../schemas/telemetry.ts'
@@ -10,6 +12,7 @@ import { temporaryFolder } from './temporary-folder.ts'
 import { createAuthority } from './test-authority.ts'
 import { startBroker } from './test-broker.ts'
 import { keepIdentity, STATUS_TOPIC, testIdentity } from './test-identity.ts'
+import { startHttpProxy } from '../../helpers/http-proxy.ts'
 import { startPlc } from '../../helpers/plc.ts'
 import { waitFor } from './wait-for.ts'
 
@@ -57,6 +60,32 @@ describe('the command line', { timeout: 30_000 }, () => {
     const run = await agent('run', '--config', config)
     expect(run.stderr).toContain('this gateway is not enrolled yet; run: gateway-agent enroll')
     expect(run.code).toBe(2)
+  })
+
+  it('enroll goes through the proxy too; a used token is wrong use', async () => {
+    const proxy = await startHttpProxy({ user: 'gateway', password: 'p@ss' })
+    const api = createServer((_, response) => {
+      response.writeHead(400).end(JSON.stringify({ status: 400, code: 'invalid_enrolment_token', detail: 'used' }))
+    })
+    await new Promise<void>((resolve) => api.listen(0, '127.0.0.1', resolve))
+    onTestFinished(async () => {
+      api.closeAllConnections()
+      api.close()
+      await proxy.stop()
+    })
+    const { port } = api.address() as AddressInfo
+    const folder = temporaryFolder()
+    const config = configure(folder, 1502)
+    writeFileSync(join(folder, 'password'), 'p@ss\n')
+    appendFileSync(
+      config,
+      `proxy: { host: 127.0.0.1, port: ${proxy.port}, user: gateway, password: { file: password } }\n`,
+    )
+    const args = ['--config', config, '--url', `http://127.0.0.1:${port}`, '--token', 'used-token']
+    const { code, stderr } = await agent('enroll', ...args)
+    expect(stderr).toContain('the token is not valid: it was used already')
+    expect(code).toBe(2)
+    expect(proxy.asked).toEqual([`127.0.0.1:${port}`])
   })
 
   it('read prints every tag once, and fails when one could not be read', async () => {
