@@ -133,11 +133,7 @@ function parse(args: string[]): { command: string | undefined; options: Options;
     if (positionals.length > (command === 'buffer' ? 2 : 1)) {
       throw new Error(`one command at a time, not ${positionals.join(' ')}`)
     }
-    const {
-      help,
-      config = existsSync(DEFAULT_CONFIGURATION) ? DEFAULT_CONFIGURATION : '',
-      ...rest
-    } = values
+    const { help, config = existsSync(DEFAULT_CONFIGURATION) ? DEFAULT_CONFIGURATION : '', ...rest } = values
     return { command, options: { config, ...rest, action }, help }
   } catch (error) {
     throw new Failure(`${(error as Error).message}\n\n${USAGE}`, 2)

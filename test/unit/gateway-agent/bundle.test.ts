@@ -61,7 +61,7 @@ it.each([true, false])(
 it('as one file, the agent needs nothing beside it', { timeout: 30_000 }, async () => {
   const folder = temporaryFolder()
   const alone = join(folder, 'alone.mjs')
-  copyFileSync(bundleAgent(join(folder, 'program'), { asOneFile: true }), alone)
+  copyFileSync(bundleAgent(join(folder, 'program'), { selfContained: true, asOneFile: true }), alone)
   const config = join(folder, 'config.yaml')
   writeFileSync(
     config,
