@@ -3,6 +3,8 @@ import type { Figure } from './figure.ts'
 
 const benches: Record<string, () => Promise<Figure | Figure[]>> = {
   store: async () => (await import('./store.ts')).benchStore(),
+  'plant-state': async () => (await import('./plant-state.ts')).benchPlantState(),
+  path: async () => (await import('./path.ts')).benchPath(),
   backlog: async () => (await import('./backlog.ts')).benchBacklog(),
   history: async () => (await import('./history.ts')).benchHistory(),
   web: async () => (await import('./javascript-size.ts')).benchJavaScript(),

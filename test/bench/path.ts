@@ -1,0 +1,131 @@
+/**
+ * Broker to commit: one MQTT connection publishes as fast as it is acknowledged, and the time ends when Postgres holds all.
+ * Beside it the ceiling of the queue emulator: the same messages through the same rule, queue and event source, into a
+ * function that does nothing.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import mqtt from 'mqtt'
+import pg from 'pg'
+import { telemetryTopic } from '../../schemas/topics.ts'
+import { startLocalCloud } from '../../local/cloud.ts'
+import { RulesEngine } from '../../local/iot/rules.ts'
+import type { LambdaFunction } from '../../local/lambda/function.ts'
+import { EventSource } from '../../local/sqs/event-source.ts'
+import { startQueueServer } from '../../local/sqs/queue-server.ts'
+import { enrolGateway } from '../helpers/gateway-process.ts'
+import { type Figure, median } from './figure.ts'
+
+const MESSAGES = 5_000
+const ROUNDS = 3
+const MACHINES = 20
+const PLANT = { tenant: 'granix', province: 'ba', plant: 'planta-baradero' }
+
+export async function benchPath(): Promise<Figure> {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-path-'))
+  const cloud = await startLocalCloud({ rootDir: join(folder, 'local'), demo: false, anyPorts: true })
+  const client = new pg.Client({ connectionString: cloud.endpoints.postgres.url })
+  try {
+    await client.connect()
+    const { thingName, dataDir } = await enrolGateway(cloud.endpoints, {
+      ...{ tenant: PLANT.tenant, plant: PLANT.plant, folder },
+      devices: '  - { name: sim, driver: modbus-tcp, host: 127.0.0.1, port: 1 }',
+      machines: '  - { slug: none, device: sim, intervalMs: 1000, tags: { a: { address: "holding:0" } } }',
+    })
+    const identity = (name: string) => readFileSync(join(dataDir, 'identity', name))
+    const { host, port, caFile } = cloud.endpoints.mqtt
+    const connection = await mqtt.connectAsync(`mqtts://${host}:${port}`, {
+      clientId: thingName,
+      protocolVersion: 4,
+      ca: readFileSync(caFile),
+      cert: identity('certificate.pem'),
+      key: identity('private-key.pem'),
+    })
+    const publish = (round: number) =>
+      Promise.all(messages(round).map(({ topic, payload }) => connection.publishAsync(topic, payload, { qos: 1 })))
+    const stored = async () =>
+      Number((await client.query<{ n: string }>('select count(*) as n from telemetry_events')).rows[0]!.n)
+
+    await publish(0)
+    await until(async () => (await stored()) === MESSAGES)
+    const rounds: { path: number; ceiling: number }[] = []
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const path = await rateOf(async () => {
+        await publish(round)
+        await until(async () => (await stored()) === MESSAGES * (round + 1))
+      })
+      rounds.push({ path, ceiling: await emulatorCeiling(join(folder, `queue-${round}`), thingName, round) })
+    }
+    await connection.endAsync()
+    const share = median(rounds.map(({ path, ceiling }) => path / ceiling))
+    const rate = (kind: 'path' | 'ceiling') => Math.round(median(rounds.map((round) => round[kind])))
+    return {
+      what: 'broker to commit, profile live, against what the queue emulator passes on by itself',
+      measured: `${Math.round(share * 100)} % (${rate('path')} of ${rate('ceiling')} messages/s)`,
+      toReach: 'at least 90 %',
+      reached: share >= 0.9,
+    }
+  } finally {
+    await client.end()
+    await cloud.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const firstSeq = Date.now()
+
+function messages(round: number): { topic: string; payload: Buffer }[] {
+  return Array.from({ length: MESSAGES }, (_, index) => ({
+    topic: telemetryTopic({ ...PLANT, machine: `path-${index % MACHINES}` }),
+    payload: Buffer.from(
+      JSON.stringify({
+        schemaVersion: 1,
+        timestamp: Date.now(),
+        seq: firstSeq + round * MESSAGES + Math.floor(index / MACHINES),
+        values: Object.fromEntries(Array.from({ length: 10 }, (_tag, tag) => [`tag-${tag}`, index + tag / 8])),
+      }),
+    ),
+  }))
+}
+
+async function emulatorCeiling(dataDir: string, clientId: string, round: number): Promise<number> {
+  const server = await startQueueServer({ dataDir, port: 0 })
+  try {
+    const queue = server.createQueue('telemetry', { MessageRetentionPeriod: '1209600', VisibilityTimeout: '180' })
+    let passed = 0
+    const nothing = {
+      invoke: ({ Records }: { Records: unknown[] }) => {
+        passed += Records.length
+        return Promise.resolve({ payload: { batchItemFailures: [] } })
+      },
+    } as unknown as LambdaFunction
+    const settings = { batchSize: 10, windowSec: 0, reportsItemFailures: true, maxConcurrency: 2 }
+    const source = new EventSource(queue, server, nothing, settings)
+    source.start()
+    const sql = `SELECT encode(*, 'base64') AS payload, topic() AS topic, clientid() AS clientId, timestamp() AS receivedAt, traceid() AS traceId FROM 'factory/+/+/+/+/telemetry'`
+    const rules = new RulesEngine([{ name: 'telemetry', sql, target: queue, errorTarget: undefined }])
+    const rate = await rateOf(async () => {
+      for (const [index, message] of messages(round).entries()) {
+        rules.run({ ...message, clientId })
+        if (index % 10 === 9) await new Promise(setImmediate)
+      }
+      await until(() => Promise.resolve(passed === MESSAGES))
+    })
+    await source.stop()
+    return rate
+  } finally {
+    await server.stop()
+  }
+}
+
+async function rateOf(work: () => Promise<void>): Promise<number> {
+  const started = performance.now()
+  await work()
+  return (1000 * MESSAGES) / (performance.now() - started)
+}
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await wait(20)
+}
