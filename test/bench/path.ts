@@ -1,5 +1,6 @@
 /**
- * Broker to commit: one MQTT connection publishes as fast as it is acknowledged, and the time ends when Postgres holds all.
+ * Broker to commit: as many gateways as the queue can bear publish 90 messages/s each (above 100 the broker discards, as
+ * AWS IoT does), and the time ends when Postgres holds all.
  * Beside it the ceiling of the queue emulator: the same messages through the same rule, queue and event source, into a
  * function that does nothing.
  */
@@ -7,20 +8,25 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import mqtt from 'mqtt'
+import mqtt, { type MqttClient } from 'mqtt'
 import pg from 'pg'
+import type { CreatedGateway, Enrolment, PlantPage } from '../../schemas/api.ts'
 import { telemetryTopic } from '../../schemas/topics.ts'
 import { startLocalCloud } from '../../local/cloud.ts'
+import type { Endpoints } from '../../local/endpoints.ts'
 import { RulesEngine } from '../../local/iot/rules.ts'
 import type { LambdaFunction } from '../../local/lambda/function.ts'
 import { EventSource } from '../../local/sqs/event-source.ts'
 import { startQueueServer } from '../../local/sqs/queue-server.ts'
-import { enrolGateway } from '../helpers/gateway-process.ts'
+import { signIn } from '../helpers/api-client.ts'
+import { createKeyAndCsr } from '../helpers/csr.ts'
 import { type Figure, median } from './figure.ts'
 
-const MESSAGES = 5_000
-const ROUNDS = 3
-const MACHINES = 20
+const GATEWAYS = 60
+const PER_SECOND = 90
+const SECONDS = 2
+const MESSAGES = GATEWAYS * PER_SECOND * SECONDS
+const ROUNDS = 2
 const PLANT = { tenant: 'granix', province: 'ba', plant: 'planta-baradero' }
 
 export async function benchPath(): Promise<Figure> {
@@ -29,22 +35,18 @@ export async function benchPath(): Promise<Figure> {
   const client = new pg.Client({ connectionString: cloud.endpoints.postgres.url })
   try {
     await client.connect()
-    const { thingName, dataDir } = await enrolGateway(cloud.endpoints, {
-      ...{ tenant: PLANT.tenant, plant: PLANT.plant, folder },
-      devices: '  - { name: sim, driver: modbus-tcp, host: 127.0.0.1, port: 1 }',
-      machines: '  - { slug: none, device: sim, intervalMs: 1000, tags: { a: { address: "holding:0" } } }',
-    })
-    const identity = (name: string) => readFileSync(join(dataDir, 'identity', name))
-    const { host, port, caFile } = cloud.endpoints.mqtt
-    const connection = await mqtt.connectAsync(`mqtts://${host}:${port}`, {
-      clientId: thingName,
-      protocolVersion: 4,
-      ca: readFileSync(caFile),
-      cert: identity('certificate.pem'),
-      key: identity('private-key.pem'),
-    })
+    const gateways = await Promise.all(Array.from({ length: GATEWAYS }, () => connectGateway(cloud.endpoints)))
     const publish = (round: number) =>
-      Promise.all(messages(round).map(({ topic, payload }) => connection.publishAsync(topic, payload, { qos: 1 })))
+      Promise.all(
+        gateways.map(async (gateway, index) => {
+          const sent = []
+          for (const { topic, payload } of messages(round, index)) {
+            sent.push(gateway.publishAsync(topic, payload, { qos: 1 }))
+            await wait(1000 / PER_SECOND)
+          }
+          await Promise.all(sent)
+        }),
+      )
     const stored = async () =>
       Number((await client.query<{ n: string }>('select count(*) as n from telemetry_events')).rows[0]!.n)
 
@@ -56,9 +58,9 @@ export async function benchPath(): Promise<Figure> {
         await publish(round)
         await until(async () => (await stored()) === MESSAGES * (round + 1))
       })
-      rounds.push({ path, ceiling: await emulatorCeiling(join(folder, `queue-${round}`), thingName, round) })
+      rounds.push({ path, ceiling: await emulatorCeiling(join(folder, `queue-${round}`), round) })
     }
-    await connection.endAsync()
+    await Promise.all(gateways.map((gateway) => gateway.endAsync()))
     const share = median(rounds.map(({ path, ceiling }) => path / ceiling))
     const rate = (kind: 'path' | 'ceiling') => Math.round(median(rounds.map((round) => round[kind])))
     return {
@@ -76,21 +78,38 @@ export async function benchPath(): Promise<Figure> {
 
 const firstSeq = Date.now()
 
-function messages(round: number): { topic: string; payload: Buffer }[] {
-  return Array.from({ length: MESSAGES }, (_, index) => ({
-    topic: telemetryTopic({ ...PLANT, machine: `path-${index % MACHINES}` }),
+/** Of one gateway, which sends for one machine. */
+function messages(round: number, gateway: number): { topic: string; payload: Buffer }[] {
+  return Array.from({ length: PER_SECOND * SECONDS }, (_, index) => ({
+    topic: telemetryTopic({ ...PLANT, machine: `path-${gateway}` }),
     payload: Buffer.from(
       JSON.stringify({
         schemaVersion: 1,
         timestamp: Date.now(),
-        seq: firstSeq + round * MESSAGES + Math.floor(index / MACHINES),
+        seq: firstSeq + round * PER_SECOND * SECONDS + index,
         values: Object.fromEntries(Array.from({ length: 10 }, (_tag, tag) => [`tag-${tag}`, index + tag / 8])),
       }),
     ),
   }))
 }
 
-async function emulatorCeiling(dataDir: string, clientId: string, round: number): Promise<number> {
+async function connectGateway(endpoints: Endpoints): Promise<MqttClient> {
+  const api = await signIn(
+    endpoints,
+    endpoints.users.find((one) => one.tenant === PLANT.tenant && one.role === 'admin')!.email,
+  )
+  const { items } = (await api.get('/plants')) as PlantPage
+  const { plantId } = items.find(({ slug }) => slug === PLANT.plant)!
+  const { enrolment } = (await api.post('/gateways', { plantId })) as CreatedGateway
+  const { key, csr } = await createKeyAndCsr()
+  const { thingName, certificatePem } = (await api.post('/enrolments', { token: enrolment.token, csr })) as Enrolment
+  const { host, port, caFile } = endpoints.mqtt
+  return mqtt.connectAsync(`mqtts://${host}:${port}`, {
+    ...{ clientId: thingName, protocolVersion: 4, ca: readFileSync(caFile), cert: certificatePem, key },
+  })
+}
+
+async function emulatorCeiling(dataDir: string, round: number): Promise<number> {
   const server = await startQueueServer({ dataDir, port: 0 })
   try {
     const queue = server.createQueue('telemetry', { MessageRetentionPeriod: '1209600', VisibilityTimeout: '180' })
@@ -107,8 +126,9 @@ async function emulatorCeiling(dataDir: string, clientId: string, round: number)
     const sql = `SELECT encode(*, 'base64') AS payload, topic() AS topic, clientid() AS clientId, timestamp() AS receivedAt, traceid() AS traceId FROM 'factory/+/+/+/+/telemetry'`
     const rules = new RulesEngine([{ name: 'telemetry', sql, target: queue, errorTarget: undefined }])
     const rate = await rateOf(async () => {
-      for (const [index, message] of messages(round).entries()) {
-        rules.run({ ...message, clientId })
+      const all = Array.from({ length: GATEWAYS }, (_, gateway) => messages(round, gateway)).flat()
+      for (const [index, message] of all.entries()) {
+        rules.run({ ...message, clientId: 'bench' })
         if (index % 10 === 9) await new Promise(setImmediate)
       }
       await until(() => Promise.resolve(passed === MESSAGES))

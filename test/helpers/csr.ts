@@ -1,5 +1,5 @@
 import 'reflect-metadata'
-import { webcrypto } from 'node:crypto'
+import { KeyObject, webcrypto } from 'node:crypto'
 import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509'
 
 type KeyAlgorithm = (webcrypto.EcKeyGenParams | webcrypto.RsaHashedKeyGenParams) & { hash: string }
@@ -12,13 +12,16 @@ export const rsa = (modulusLength: number) => ({
   modulusLength,
 })
 
-/** PKCS#10 in PEM, signed by a new key of the given kind. */
-export async function createCsr(algorithm: KeyAlgorithm = P256): Promise<string> {
+/** A new key of the given kind, and a PKCS#10 request that it has signed, both in PEM. */
+export async function createKeyAndCsr(algorithm: KeyAlgorithm = P256): Promise<{ key: string; csr: string }> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const csr = await Pkcs10CertificateRequestGenerator.create({
     name: 'CN=whatever',
     keys,
     signingAlgorithm: algorithm,
   })
-  return csr.toString('pem')
+  const key = KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }).toString()
+  return { key, csr: csr.toString('pem') }
 }
+
+export const createCsr = async (algorithm?: KeyAlgorithm): Promise<string> => (await createKeyAndCsr(algorithm)).csr
