@@ -108,6 +108,9 @@ describe('language', () => {
     expect(formatLocale('es', ['es-MX'])).toBe('es-AR')
     expect(formatLocale('en', ['es-AR', 'en-GB'])).toBe('en-GB')
     expect(formatLocale('en', ['es-AR'])).toBe('en-US')
+    // Chromium where LANG is C: Intl throws at such a tag, which left the page empty.
+    expect(formatLocale('en', ['en-US@posix'])).toBe('en-US')
+    expect(formatLocale('en', ['en-US@posix', 'en-GB'])).toBe('en-GB')
   })
 })
 

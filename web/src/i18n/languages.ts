@@ -16,9 +16,9 @@ export function chooseLanguage(stored: string | null, browserLanguages: readonly
 
 /**
  * Locale of numbers and dates. Spanish is Argentina's (decimal comma) whatever the browser says; English keeps the
- * reader's own country, because dates differ.
+ * reader's own country, because dates differ. A browser may name a language that Intl refuses (`en-US@posix`).
  */
 export function formatLocale(language: Language, browserLanguages: readonly string[]): string {
   if (language === 'es') return 'es-AR'
-  return browserLanguages.find((tag) => tag.toLowerCase().startsWith('en-')) ?? 'en-US'
+  return browserLanguages.find((tag) => /^en-[a-z0-9-]+$/i.test(tag)) ?? 'en-US'
 }
