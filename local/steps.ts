@@ -20,14 +20,22 @@ export function steps(say: (line: string) => void): Steps {
   }
 }
 
-/** Waits until all have ended, one way or the other, so that nothing is left half started behind an error. */
+/**
+ * Waits until all have ended, one way or the other, so that nothing is left half started behind an error. Throws what
+ * failed first: the others may have broken off because of it.
+ */
 export async function together<T extends readonly Promise<unknown>[]>(
   onFailure: () => void,
   ...work: T
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
-  for (const one of work) one.catch(onFailure)
+  const failures: unknown[] = []
+  for (const one of work) {
+    one.catch((reason: unknown) => {
+      failures.push(reason)
+      onFailure()
+    })
+  }
   const results = await Promise.allSettled(work)
-  const failed = results.find((result) => result.status === 'rejected')
-  if (failed) throw failed.reason
+  if (failures.length > 0) throw failures[0]
   return results.map((result) => (result as PromiseFulfilledResult<unknown>).value) as never
 }
