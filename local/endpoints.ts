@@ -2,7 +2,7 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { Role } from '../schemas/api.ts'
+import { Role } from '../schemas/permissions.ts'
 import { Slug, ThingName } from '../schemas/slugs.ts'
 
 const Port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535))

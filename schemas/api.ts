@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { ApiErrorCode, DeadLetterCode } from './error-codes.ts'
 import { LiveGateway, LiveMachine, MachineState } from './live.ts'
+import { Permission, Role } from './permissions.ts'
 import { EpochMs, Slug, TagName, ThingName } from './slugs.ts'
 import { Quality, Scalar } from './telemetry.ts'
 
@@ -19,9 +20,6 @@ function isTimeZone(zone: string): boolean {
     return false
   }
 }
-
-export const Role = v.picklist(['viewer', 'plant_operator', 'manager', 'admin'])
-export type Role = v.InferOutput<typeof Role>
 
 /** Plants that a user may see: all of the tenant's, or these. */
 export const PlantAccess = v.union([v.literal('all'), v.array(Uuid)])
@@ -61,6 +59,8 @@ export const Me = v.object({
   tenant: v.object({ tenantId: Uuid, slug: Slug, name: v.string() }),
   role: Role,
   plantAccess: PlantAccess,
+  /** What the role may: the page offers nothing else. The API decides each time anew. */
+  may: v.array(Permission),
   locale: v.nullable(v.picklist(['en', 'es'])),
 })
 export type Me = v.InferOutput<typeof Me>

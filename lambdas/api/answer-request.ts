@@ -1,7 +1,7 @@
 /** One HTTP request from event to answer. Everything that is thrown on the way becomes problem+json here. */
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
 import * as v from 'valibot'
-import { roleMay } from '../data/permissions.ts'
+import { OPERATIONS, roleMay } from '../../schemas/permissions.ts'
 import { logger } from '../runtime/frame.ts'
 import { currentUser } from './current-user.ts'
 import { findRoute } from './find-route.ts'
@@ -43,12 +43,13 @@ async function callRoute(
   event: APIGatewayProxyEventV2,
 ): Promise<unknown> {
   const requestId = event.requestContext.requestId
-  if (route.may === 'open') return route.handle({ ...readInput(route, params, event), requestId, services })
+  if (route.isOpen) return route.handle({ ...readInput(route, params, event), requestId, services })
   const authorized = v.safeParse(Authorized, event.requestContext)
   if (!authorized.success) throw new ApiError('unauthenticated', 'Send the ID token as a bearer token.')
   const user = await currentUser(services, authorized.output.authorizer.lambda.uid)
   logger.appendKeys({ tenant: user.tenantSlug, userId: user.userId })
-  if (!roleMay(user.role, route.may)) throw new ApiError('forbidden', `A ${user.role} may not do this.`)
+  if (!roleMay(user.role, OPERATIONS[route.operationId]))
+    throw new ApiError('forbidden', `A ${user.role} may not do this.`)
   return route.handle({ ...readInput(route, params, event), requestId, services, user })
 }
 

@@ -3,7 +3,7 @@ import { type ConversionConfig, toJsonSchema } from '@valibot/to-json-schema'
 import type { GenericSchema } from 'valibot'
 import packageJson from '../../package.json' with { type: 'json' }
 import * as api from '../../schemas/api.ts'
-import { PERMISSIONS } from '../data/permissions.ts'
+import { OPEN_OPERATIONS, OPERATIONS, PERMISSIONS } from '../../schemas/permissions.ts'
 import type { Route } from './route.ts'
 
 /** Named in `components`; the rest stands where it is used. */
@@ -78,12 +78,10 @@ function component(name: string, schema: GenericSchema) {
 }
 
 function operation(route: Route): Record<string, unknown> {
-  const open = route.may === 'open'
   return {
     operationId: route.operationId,
     summary: route.summary,
-    ...(route.may === 'open' ? {} : { 'x-roles': PERMISSIONS[route.may] }),
-    security: open ? [] : [{ idToken: [] }],
+    ...whoMay(route),
     parameters: [...parameters(route.params, 'path'), ...parameters(route.query, 'query')],
     ...(route.body && {
       requestBody: { required: true, content: { 'application/json': { schema: jsonSchema(route.body, 'input') } } },
@@ -99,6 +97,12 @@ function operation(route: Route): Record<string, unknown> {
       },
     },
   }
+}
+
+function whoMay(route: Route): Record<string, unknown> {
+  if (route.isOpen) return { description: `Asks for ${OPEN_OPERATIONS[route.operationId]}.`, security: [] }
+  const roles = PERMISSIONS[OPERATIONS[route.operationId]]
+  return { description: `For: ${roles.join(', ')}.`, 'x-roles': roles, security: [{ idToken: [] }] }
 }
 
 function parameters(schema: GenericSchema | undefined, place: 'path' | 'query'): unknown[] {

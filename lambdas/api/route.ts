@@ -1,6 +1,6 @@
 /** What a route is: one object from which the dispatcher, the OpenAPI document and the tests all work. */
 import type * as v from 'valibot'
-import type { Permission } from '../data/permissions.ts'
+import type { OpenOperation, Operation } from '../../schemas/permissions.ts'
 import type { User } from '../data/find-user.ts'
 import type { Services } from './services.ts'
 
@@ -30,7 +30,6 @@ interface Shape<Params extends Schema, Query extends Schema, Body extends Schema
   method: Method
   /** With `{name}` for a parameter of `params`. */
   path: `/v1/${string}`
-  operationId: string
   summary: string
   /** A value that does not pass answers 404: what cannot be an id names nothing. */
   params?: Params
@@ -45,7 +44,9 @@ export interface UserRoute<
   Body extends Schema = Schema,
   Answer extends Schema = Schema,
 > extends Shape<Params, Query, Body, Answer> {
-  may: Permission
+  isOpen: false
+  /** schemas/permissions.ts says who may call it. */
+  operationId: Operation
   handle(call: UserCall<Params, Query, Body>): Promise<Outcome<v.InferOutput<Answer>>>
 }
 
@@ -55,7 +56,8 @@ export interface OpenRoute<
   Body extends Schema = Schema,
   Answer extends Schema = Schema,
 > extends Shape<Params, Query, Body, Answer> {
-  may: 'open'
+  isOpen: true
+  operationId: OpenOperation
   handle(call: OpenCall<Params, Query, Body>): Promise<Outcome<v.InferOutput<Answer>>>
 }
 
@@ -80,8 +82,8 @@ export function userRoute<
   Params extends Schema = Nothing,
   Query extends Schema = Nothing,
   Body extends Schema = Nothing,
->(route: UserRoute<Params, Query, Body, Answer>): Route {
-  return route
+>(route: Omit<UserRoute<Params, Query, Body, Answer>, 'isOpen'>): Route {
+  return { ...route, isOpen: false }
 }
 
 export function openRoute<
@@ -89,6 +91,6 @@ export function openRoute<
   Params extends Schema = Nothing,
   Query extends Schema = Nothing,
   Body extends Schema = Nothing,
->(route: OpenRoute<Params, Query, Body, Answer>): Route {
-  return route
+>(route: Omit<OpenRoute<Params, Query, Body, Answer>, 'isOpen'>): Route {
+  return { ...route, isOpen: true }
 }

@@ -1,5 +1,5 @@
 import type { ColumnType, Generated, JSONColumnType } from 'kysely'
-import type { Role } from '../../schemas/api.ts'
+import type { Role } from '../../schemas/permissions.ts'
 import type { DeadLetterCode } from '../../schemas/error-codes.ts'
 import type { ConnectionState, MachineState } from '../../schemas/live.ts'
 import type { OnlineStatusV1 } from '../../schemas/status.ts'

@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import * as v from 'valibot'
-import { PlantAccess, Role } from '../../schemas/api.ts'
+import { PlantAccess } from '../../schemas/api.ts'
+import { Role } from '../../schemas/permissions.ts'
 import type { Database } from './database.ts'
 
 /** Who is asking. Also the form in which it lies in Redis for a minute, which is why it is a schema. */

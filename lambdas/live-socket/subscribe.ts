@@ -1,8 +1,8 @@
+import { LIVE_MESSAGES, roleMay } from '../../schemas/permissions.ts'
 import { findUser } from '../data/find-user.ts'
 import { type Connection, liveVersion, watchPlant } from '../data/live-connections.ts'
 import { liveGateways } from '../data/live-gateways.ts'
 import { liveMachines } from '../data/live-machines.ts'
-import { roleMay } from '../data/permissions.ts'
 import { findPlant, type PlantAddress } from '../data/plants.ts'
 import { inTenant } from '../data/tenant-transaction.ts'
 import { liveFrames } from '../runtime/live-frames.ts'
@@ -41,6 +41,6 @@ async function visiblePlant(
 ): Promise<PlantAddress | undefined> {
   const user = await findUser(db, firebaseUid)
   if (user === undefined || user.disabledAt !== null || user.tenantId !== tenantId) return undefined
-  if (!roleMay(user.role, 'see')) return undefined
+  if (!roleMay(user.role, LIVE_MESSAGES.subscribe)) return undefined
   return inTenant(db, tenantId, (transaction) => findPlant(transaction, tenantId, user.plantAccess, plantId))
 }

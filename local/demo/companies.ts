@@ -1,5 +1,5 @@
 /** The demo: two companies that must never see each other, their people, plants, gateways and machines. */
-import type { Role } from '../../schemas/api.ts'
+import type { Role } from '../../schemas/permissions.ts'
 import type { MachineKind } from './machine-kinds.ts'
 
 export interface DemoPlant {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
-import type { PlantAccess, Role } from '../../schemas/api.ts'
+import type { PlantAccess } from '../../schemas/api.ts'
+import type { Role } from '../../schemas/permissions.ts'
 
 export interface TestTenant {
   tenantId: string

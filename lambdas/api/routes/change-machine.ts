@@ -14,7 +14,6 @@ export const route = userRoute({
   path: '/v1/machines/{machineId}',
   operationId: 'changeMachine',
   summary: 'Approves, renames or retires a machine; its slug never changes',
-  may: 'manage',
   params: v.object({ machineId: v.pipe(v.string(), v.uuid()) }),
   body: ChangeMachine,
   answer: { status: 200, schema: Machine },

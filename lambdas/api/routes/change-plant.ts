@@ -11,7 +11,6 @@ export const route = userRoute({
   path: '/v1/plants/{plantId}',
   operationId: 'changePlant',
   summary: "Changes a plant's name or time zone; its slugs never change",
-  may: 'administer',
   params: v.object({ plantId: v.pipe(v.string(), v.uuid()) }),
   body: ChangePlant,
   answer: { status: 200, schema: Plant },

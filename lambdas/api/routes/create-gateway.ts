@@ -22,7 +22,6 @@ export const route = userRoute({
   path: '/v1/gateways',
   operationId: 'createGateway',
   summary: 'Prepares a gateway and gives the command that enrols it, once, within an hour',
-  may: 'administer',
   body: CreateGateway,
   answer: { status: 201, schema: CreatedGateway },
   async handle({ body, requestId, services: { db, iot, apiUrl }, user }) {

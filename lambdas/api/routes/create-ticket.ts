@@ -13,7 +13,6 @@ export const route = userRoute({
   path: '/v1/realtime/ticket',
   operationId: 'createTicket',
   summary: 'A ticket that opens one live socket (`{url}?ticket={ticket}`) within 30 s',
-  may: 'see',
   answer: { status: 201, schema: RealtimeTicket },
   async handle({ services: { redis, realtimeUrl }, user }) {
     const ticket = newSecret()

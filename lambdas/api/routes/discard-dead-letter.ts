@@ -11,7 +11,6 @@ export const route = userRoute({
   path: '/v1/dead-letters/{id}',
   operationId: 'discardDeadLetter',
   summary: 'Discards a dead letter for good; the audit log keeps what it was, and the reason',
-  may: 'administer',
   params: v.object({ id: v.pipe(v.string(), v.uuid()) }),
   body: DiscardRequest,
   answer: { status: 200, schema: DeadLetter },

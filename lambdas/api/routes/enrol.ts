@@ -24,7 +24,6 @@ export const route = openRoute({
   path: '/v1/enrolments',
   operationId: 'enrol',
   summary: 'Exchanges a one-time token and a certificate signing request for a gateway’s certificate',
-  may: 'open',
   body: EnrolmentRequest,
   answer: { status: 201, schema: Enrolment },
   async handle({ body, requestId, services: { db, iot, iotCaPem } }) {

@@ -10,7 +10,6 @@ export const route = userRoute({
   path: '/v1/completeness',
   operationId: 'getCompleteness',
   summary: 'How much of the readings of the user’s plants is stored, with the worst machines',
-  may: 'see',
   query: CompletenessQuery,
   answer: { status: 200, schema: CompletenessSummary },
   async handle({ query, services, user: { tenantId, plantAccess } }) {

@@ -11,7 +11,6 @@ export const route = userRoute({
   path: '/v1/gateways/{thingName}',
   operationId: 'getGateway',
   summary: 'A gateway: whether it is connected and why not, its health, its last day',
-  may: 'see',
   params: v.object({ thingName: ThingName }),
   answer: { status: 200, schema: Gateway },
   async handle({ params: { thingName }, services, user }) {

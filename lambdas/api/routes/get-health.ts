@@ -11,7 +11,6 @@ export const route = openRoute({
   path: '/v1/health',
   operationId: 'getHealth',
   summary: 'Whether the API reaches what it needs',
-  may: 'open',
   answer: { status: 200, schema: Health },
   async handle({ services: { db, redis } }) {
     const [postgres, cache] = await Promise.all([

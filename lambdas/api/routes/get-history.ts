@@ -12,7 +12,6 @@ export const route = userRoute({
   path: '/v1/machines/{machineId}/history',
   operationId: 'getHistory',
   summary: 'History of one tag, in at most so many buckets with their least and greatest values',
-  may: 'see',
   params: v.object({ machineId: v.pipe(v.string(), v.uuid()) }),
   query: HistoryQuery,
   answer: { status: 200, schema: History },

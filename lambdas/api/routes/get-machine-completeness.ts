@@ -14,7 +14,6 @@ export const route = userRoute({
   path: '/v1/machines/{machineId}/completeness',
   operationId: 'getMachineCompleteness',
   summary: 'How much of a machine’s readings is stored, and which are missing, of a range of time or of all',
-  may: 'see',
   params: v.object({ machineId: v.pipe(v.string(), v.uuid()) }),
   query: TimeQuery,
   answer: { status: 200, schema: CompletenessOfMachine },

@@ -10,7 +10,6 @@ export const route = userRoute({
   path: '/v1/machines/{machineId}',
   operationId: 'getMachine',
   summary: 'A machine with its current state',
-  may: 'see',
   params: v.object({ machineId: v.pipe(v.string(), v.uuid()) }),
   answer: { status: 200, schema: Machine },
   async handle({ params: { machineId }, services, user }) {

@@ -1,4 +1,5 @@
 import { Me } from '../../../schemas/api.ts'
+import { permissionsOf } from '../../../schemas/permissions.ts'
 import { userRoute } from '../route.ts'
 
 export const route = userRoute({
@@ -6,7 +7,6 @@ export const route = userRoute({
   path: '/v1/me',
   operationId: 'getMe',
   summary: 'Who is signed in, for which company, with which role and plants',
-  may: 'see',
   answer: { status: 200, schema: Me },
   handle: ({ user }) =>
     Promise.resolve({
@@ -15,6 +15,7 @@ export const route = userRoute({
       tenant: { tenantId: user.tenantId, slug: user.tenantSlug, name: user.tenantName },
       role: user.role,
       plantAccess: user.plantAccess,
+      may: permissionsOf(user.role),
       locale: user.locale,
     }),
 })

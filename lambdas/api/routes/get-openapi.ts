@@ -10,7 +10,6 @@ export function openApiRoute(routes: () => readonly Route[]): Route {
     path: '/v1/openapi.json',
     operationId: 'getOpenApi',
     summary: 'This document',
-    may: 'open',
     answer: { status: 200, schema: v.record(v.string(), v.unknown()) },
     handle: () => Promise.resolve((document ??= openApiDocument(routes()))),
   })

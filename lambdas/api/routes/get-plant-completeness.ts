@@ -13,7 +13,6 @@ export const route = userRoute({
   path: '/v1/plants/{plantId}/completeness',
   operationId: 'getPlantCompleteness',
   summary: 'How much of a plant’s readings is stored, with its worst machines',
-  may: 'see',
   params: v.object({ plantId: v.pipe(v.string(), v.uuid()) }),
   query: CompletenessQuery,
   answer: { status: 200, schema: CompletenessSummary },

@@ -20,7 +20,6 @@ export const route = userRoute({
   path: '/v1/dead-letters',
   operationId: 'listDeadLetters',
   summary: 'Messages that were not accepted, newest first; from and to are of quarantinedAt',
-  may: 'administer',
   query: DeadLetterQuery,
   answer: { status: 200, schema: DeadLetterPage },
   async handle({ query: { limit, cursor, ...filter }, services, user }) {

@@ -12,7 +12,6 @@ export const route = userRoute({
   path: '/v1/machines/{machineId}/events',
   operationId: 'listEvents',
   summary: 'Readings of a machine as they came, newest first, while they are kept raw',
-  may: 'see',
   params: v.object({ machineId: v.pipe(v.string(), v.uuid()) }),
   query: EventsQuery,
   answer: { status: 200, schema: MachineEventPage },

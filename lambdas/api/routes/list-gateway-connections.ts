@@ -14,7 +14,6 @@ export const route = userRoute({
   operationId: 'listGatewayConnections',
   summary:
     'When a gateway was connected and when not, for how long and why, in [from, to), newest first; 90 days are kept',
-  may: 'see',
   params: v.object({ thingName: ThingName }),
   query: v.strictObject({ ...PageQuery.entries, from: v.optional(EpochMsText, '0'), to: v.optional(EpochMsText) }),
   answer: { status: 200, schema: GatewayConnectionPage },

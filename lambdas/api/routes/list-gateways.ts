@@ -12,7 +12,6 @@ export const route = userRoute({
   path: '/v1/gateways',
   operationId: 'listGateways',
   summary: 'Gateways of the user’s plants, or of one of them, by name',
-  may: 'see',
   query: v.strictObject({ ...PageQuery.entries, plantId: v.optional(v.pipe(v.string(), v.uuid())) }),
   answer: { status: 200, schema: GatewayPage },
   async handle({ query: { limit, cursor, plantId }, services, user }) {

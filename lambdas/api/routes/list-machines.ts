@@ -12,7 +12,6 @@ export const route = userRoute({
   path: '/v1/plants/{plantId}/machines',
   operationId: 'listMachines',
   summary: 'Machines of a plant with their current state, by slug',
-  may: 'see',
   params: v.object({ plantId: v.pipe(v.string(), v.uuid()) }),
   query: PageQuery,
   answer: { status: 200, schema: MachinePage },

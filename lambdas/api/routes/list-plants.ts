@@ -9,7 +9,6 @@ export const route = userRoute({
   path: '/v1/plants',
   operationId: 'listPlants',
   summary: 'Plants of the user, by slug',
-  may: 'see',
   query: PageQuery,
   answer: { status: 200, schema: PlantPage },
   async handle({ query: { limit, cursor }, services, user }) {

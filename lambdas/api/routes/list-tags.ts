@@ -12,7 +12,6 @@ export const route = userRoute({
   path: '/v1/machines/{machineId}/tags',
   operationId: 'listTags',
   summary: 'Tags of a machine with kind, unit and newest value, by name',
-  may: 'see',
   params: v.object({ machineId: v.pipe(v.string(), v.uuid()) }),
   query: PageQuery,
   answer: { status: 200, schema: MachineTagPage },

@@ -11,7 +11,6 @@ export const route = userRoute({
   path: '/v1/dead-letters/redrive',
   operationId: 'redriveDeadLetters',
   summary: 'Sends dead letters, chosen ones or all of a code, through ingest again, within minutes',
-  may: 'administer',
   body: RedriveRequest,
   answer: { status: 202, schema: RedriveAnswer },
   async handle({ body: { ids, code }, requestId, services, user }) {

@@ -1,8 +1,8 @@
 import * as v from 'valibot'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { PERMISSIONS } from '../../../lambdas/data/permissions.ts'
 import { routes } from '../../../lambdas/api/routes.ts'
-import { CompletenessSummary, GatewayPage, PlantPage, Role } from '../../../schemas/api.ts'
+import { CompletenessSummary, GatewayPage, PlantPage } from '../../../schemas/api.ts'
+import { OPERATIONS, PERMISSIONS, Role } from '../../../schemas/permissions.ts'
 import { startHttpApi, type HttpApi } from '../../helpers/http-api.ts'
 import { createGateway, createMachines, createTenant, createUser, type TestTenant } from '../../helpers/tenants.ts'
 
@@ -68,7 +68,7 @@ function callOf(operationId: string): [path: string, body?: unknown] {
 }
 
 describe.each(routes.map((route) => ({ ...route, name: `${route.method} ${route.path}` })))('$name', (route) => {
-  if (route.may === 'open') {
+  if (route.isOpen) {
     it('answers without a user', async () => {
       const [path, body] = callOf(route.operationId)
       const answer = await api.request(route.method, path, { body })
@@ -78,7 +78,7 @@ describe.each(routes.map((route) => ({ ...route, name: `${route.method} ${route.
     return
   }
 
-  const allowed: readonly string[] = PERMISSIONS[route.may]
+  const allowed: readonly string[] = PERMISSIONS[OPERATIONS[route.operationId]]
   it.each(Role.options)('as %s', async (role) => {
     const [path, body] = callOf(route.operationId)
     const answer = await api.request(route.method, path, { as: limited[role]!, body })
