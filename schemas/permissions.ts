@@ -26,6 +26,7 @@ export type Permission = v.InferOutput<typeof Permission>
 export const OPERATIONS = {
   getMe: 'see',
   listPlants: 'see',
+  getPlant: 'see',
   changePlant: 'administer',
   listMachines: 'see',
   getMachine: 'see',

@@ -15,6 +15,7 @@ import { openPostgres } from '../runtime/postgres.ts'
 import { openRedis } from '../runtime/redis.ts'
 import { answerRequest } from './answer-request.ts'
 import { AMAZON_ROOT_CAS } from './iot/amazon-root-cas.ts'
+import { RATE_LIMITS } from './rate-limit.ts'
 
 const environment = readEnvironment({
   ...postgresEnvironment,
@@ -34,6 +35,7 @@ const services = {
   realtimeUrl: environment.REALTIME_URL,
   hotRetentionDays: environment.HOT_RETENTION_DAYS,
   historyRetentionDays: environment.HISTORY_RETENTION_DAYS,
+  rateLimits: RATE_LIMITS,
   iotCaPem: environment.IOT_CA_PEM,
 }
 

@@ -82,15 +82,20 @@ function operation(route: Route): Record<string, unknown> {
     operationId: route.operationId,
     summary: route.summary,
     ...whoMay(route),
-    parameters: [...parameters(route.params, 'path'), ...parameters(route.query, 'query')],
+    parameters: [...parameters(route.params, 'path'), ...parameters(route.query, 'query'), ...headers(route)],
     ...(route.body && {
       requestBody: { required: true, content: { 'application/json': { schema: jsonSchema(route.body, 'input') } } },
     }),
     responses: {
       [route.answer.status]: {
         description: 'Done',
-        content: { 'application/json': { schema: jsonSchema(route.answer.schema, 'output') } },
+        ...(route.version && { headers: { etag: { description: 'For If-Match', schema: { type: 'string' } } } }),
+        ...answered(route),
       },
+      ...(route.answer.otherStatus && {
+        [route.answer.otherStatus]: { description: 'As it says', ...answered(route) },
+      }),
+      ...(route.kind !== 'open' && BY_API_GATEWAY),
       default: {
         description: 'Refused or failed; `code` says why',
         content: { 'application/problem+json': { schema: jsonSchema(api.Problem, 'output') } },
@@ -99,8 +104,47 @@ function operation(route: Route): Record<string, unknown> {
   }
 }
 
+/** Before our code runs: no token (401), and one that is expired, forged or of another project (403). */
+const BY_API_GATEWAY = Object.fromEntries(
+  [401, 403].map((status) => [
+    status,
+    {
+      description: status === 401 ? 'No ID token' : 'The ID token, the account or the role is refused',
+      content: {
+        'application/json': {
+          schema: { type: 'object', properties: { message: { type: 'string' } }, required: ['message'] },
+        },
+        'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+      },
+    },
+  ]),
+)
+
+function answered({ answer: { schema, otherContent } }: Route): Record<string, unknown> {
+  const content = {
+    ...(schema && { 'application/json': { schema: jsonSchema(schema, 'output') } }),
+    ...(otherContent !== undefined && { [otherContent]: {} }),
+  }
+  return Object.keys(content).length > 0 ? { content } : {}
+}
+
+function headers(route: Route): unknown[] {
+  if (route.kind === 'open' || route.method === 'GET') return []
+  const key = {
+    name: 'Idempotency-Key',
+    description: 'A repeat with the same key and body gets the same answer, for a day',
+  }
+  const match = { name: 'If-Match', description: 'The ETag read before: 412 when somebody has changed it since' }
+  return [key, ...(route.kind === 'change' && route.version ? [match] : [])].map((header) => ({
+    ...header,
+    in: 'header',
+    required: false,
+    schema: { type: 'string' },
+  }))
+}
+
 function whoMay(route: Route): Record<string, unknown> {
-  if (route.isOpen) return { description: `Asks for ${OPEN_OPERATIONS[route.operationId]}.`, security: [] }
+  if (route.kind === 'open') return { description: `Asks for ${OPEN_OPERATIONS[route.operationId]}.`, security: [] }
   const roles = PERMISSIONS[OPERATIONS[route.operationId]]
   return { description: `For: ${roles.join(', ')}.`, 'x-roles': roles, security: [{ idToken: [] }] }
 }

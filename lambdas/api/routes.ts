@@ -15,6 +15,7 @@ import { openApiRoute } from './routes/get-openapi.ts'
 import { route as listDeadLetters } from './routes/list-dead-letters.ts'
 import { route as listGatewayConnections } from './routes/list-gateway-connections.ts'
 import { route as listEvents } from './routes/list-events.ts'
+import { route as getPlant } from './routes/get-plant.ts'
 import { route as getPlantCompleteness } from './routes/get-plant-completeness.ts'
 import { route as listGateways } from './routes/list-gateways.ts'
 import { route as listMachines } from './routes/list-machines.ts'
@@ -27,6 +28,7 @@ import type { Route } from './route.ts'
 export const routes: readonly Route[] = [
   getMe,
   listPlants,
+  getPlant,
   changePlant,
   listMachines,
   getMachine,

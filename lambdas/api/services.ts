@@ -2,6 +2,7 @@ import type { IoTClient } from '@aws-sdk/client-iot'
 import type { Kysely } from 'kysely'
 import type { Database } from '../data/database.ts'
 import type { Redis } from '../runtime/redis.ts'
+import type { RateLimits } from './rate-limit.ts'
 
 /** What the routes work with, passed in. */
 export interface Services {
@@ -15,6 +16,7 @@ export interface Services {
   hotRetentionDays: number
   /** Of minutes and hours. */
   historyRetentionDays: number
+  rateLimits: RateLimits
   /** Signs the MQTT endpoint's server certificate. */
   iotCaPem: string
 }

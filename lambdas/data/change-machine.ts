@@ -1,17 +1,18 @@
 import type { Transaction } from 'kysely'
-import type { ChangeMachine, PlantAccess } from '../../schemas/api.ts'
+import type { ChangeMachine, Machine, PlantAccess } from '../../schemas/api.ts'
 import type { Database } from './database.ts'
 import type { PlantName } from './live-cache.ts'
 import { visiblePlant } from './visible-plants.ts'
 import { type Author, writeAudit } from './write-audit.ts'
 
-/** Returns the plant whose machine it is; undefined when there is no such machine that the user may see. */
+/** `check` throws to keep the machine as it is. Returns the plant whose machine it is; undefined when there is no such machine that the user may see. */
 export async function changeMachine(
   transaction: Transaction<Database>,
   by: Author,
   access: PlantAccess,
   machineId: string,
   { name, status }: ChangeMachine,
+  check: (before: Pick<Machine, 'name' | 'status'>) => void,
 ): Promise<PlantName | undefined> {
   const found = await transaction
     .selectFrom('machines')
@@ -25,6 +26,7 @@ export async function changeMachine(
     .executeTakeFirst()
   if (found === undefined) return undefined
   const before = { name: found.name, status: found.status }
+  check(before)
   const after = { name: name === undefined ? found.name : name, status: status ?? found.status }
   await transaction
     .updateTable('machines')

@@ -1,16 +1,17 @@
 import type { Transaction } from 'kysely'
-import type { ChangePlant, PlantAccess } from '../../schemas/api.ts'
+import type { ChangePlant, Plant, PlantAccess } from '../../schemas/api.ts'
 import type { Database } from './database.ts'
 import { visiblePlant } from './visible-plants.ts'
 import { type Author, writeAudit } from './write-audit.ts'
 
-/** False when there is no such plant that the user may see. */
+/** `check` throws to keep the plant as it is. False when there is no such plant that the user may see. */
 export async function changePlant(
   transaction: Transaction<Database>,
   by: Author,
   access: PlantAccess,
   plantId: string,
   { name, timeZone }: ChangePlant,
+  check: (before: Pick<Plant, 'name' | 'timeZone'>) => void,
 ): Promise<boolean> {
   const before = await transaction
     .selectFrom('plants')
@@ -21,6 +22,7 @@ export async function changePlant(
     .forUpdate()
     .executeTakeFirst()
   if (before === undefined) return false
+  check(before)
   const after = { name: name ?? before.name, timeZone: timeZone ?? before.timeZone }
   await transaction
     .updateTable('plants')

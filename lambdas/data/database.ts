@@ -21,6 +21,7 @@ export interface Database {
   declared_ranges: DeclaredRanges
   full_seqs: FullSeqs
   audit_log: AuditLog
+  idempotency_keys: IdempotencyKeys
   rollups: Rollups
   rollup_queue: RollupQueue
   rollup_progress: RollupProgress
@@ -191,6 +192,18 @@ export interface AuditLog {
   before: ColumnType<unknown, string | null, never>
   after: ColumnType<unknown, string | null, never>
   request_id: string
+}
+
+/** idempotency-keys.ts explains them. */
+export interface IdempotencyKeys {
+  tenant_id: string
+  user_id: string
+  operation: string
+  key_sha256: Buffer
+  request_sha256: Buffer
+  id: string
+  started_at: number
+  answer: Buffer | null
 }
 
 /** One tag of a machine in one hour; the migration says which columns each kind has. */

@@ -34,6 +34,8 @@ const ROLE_PASSWORD = 'bench'
 const WARM_UP = 100
 const QUESTIONS = 300
 const COLD_QUESTIONS = 20
+/** One user asks all the questions here. */
+const FAST = { perSecond: 1e6, burst: 1e6 }
 
 export async function benchHistory(): Promise<Figure[]> {
   logger.setLogLevel('ERROR')
@@ -81,7 +83,7 @@ export async function benchHistory(): Promise<Figure[]> {
           realtimeUrl: '',
           iotCaPem: '',
         },
-        ...{ hotRetentionDays: 30, historyRetentionDays: 730 },
+        ...{ hotRetentionDays: 30, historyRetentionDays: 730, rateLimits: { user: FAST, tenant: FAST } },
       }
       const { statusCode, body } = await answerRequest(services, historyEvent(machine, tag, now, uid))
       const ms = performance.now() - begin

@@ -13,6 +13,8 @@ import { MACHINES, readingsOf } from './ingest-readings.ts'
 import { startIngestSystem } from './ingest-system.ts'
 
 const CALLS = 200
+/** So many that none asks more often than a user may. */
+const USERS = 20
 
 export async function benchPlantState(): Promise<Figure> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-api-'))
@@ -25,7 +27,8 @@ export async function benchPlantState(): Promise<Figure> {
     })
     const { rows } = await system.client.query<{ plant: string }>(
       `insert into users (id, tenant_id, firebase_uid, email, role, all_plants, created_at)
-       select gen_random_uuid(), tenant_id, 'bench', 'bench@example.com', 'viewer', true, 0 from plants
+       select gen_random_uuid(), tenant_id, 'bench-' || n, n || '@example.com', 'viewer', true, 0
+       from plants, generate_series(0, ${USERS - 1}) n
        returning (select id from plants) as plant`,
     )
     const plantId = rows[0]!.plant
@@ -82,6 +85,6 @@ const request = (path: string, query: Record<string, string>) => ({
   requestContext: {
     http: { method: 'GET', path, protocol: 'HTTP/1.1', sourceIp: '192.0.2.1', userAgent: 'bench' },
     requestId: randomUUID(),
-    authorizer: { lambda: { uid: 'bench', email: 'bench@example.com' } },
+    authorizer: { lambda: { uid: `bench-${Math.floor(Math.random() * USERS)}`, email: 'bench@example.com' } },
   },
 })

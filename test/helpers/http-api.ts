@@ -1,10 +1,11 @@
 /** The HTTP API's function as API Gateway calls it, on a database of the test file's own. */
 import { IoTClient } from '@aws-sdk/client-iot'
-import type { APIGatewayProxyEventV2 } from 'aws-lambda'
+import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
 import { randomUUID } from 'node:crypto'
 import * as v from 'valibot'
 import { expect, inject } from 'vitest'
 import { answerRequest } from '../../lambdas/api/answer-request.ts'
+import { openApiDocument } from '../../lambdas/api/openapi.ts'
 import { findRoute } from '../../lambdas/api/find-route.ts'
 import { routes } from '../../lambdas/api/routes.ts'
 import type { Services } from '../../lambdas/api/services.ts'
@@ -12,6 +13,7 @@ import type { Database } from '../../lambdas/data/database.ts'
 import { openPostgres } from '../../lambdas/runtime/postgres.ts'
 import { openRedis } from '../../lambdas/runtime/redis.ts'
 import { Problem } from '../../schemas/api.ts'
+import { describedBy } from './described-answers.ts'
 import { createDatabase, type TestDatabase } from './postgres.ts'
 
 export interface HttpAnswer {
@@ -20,15 +22,19 @@ export interface HttpAnswer {
   body: unknown
 }
 
+type Request = (
+  method: string,
+  path: string,
+  /** `as` is the Firebase uid that the authorizer has verified; without it there is none. */
+  options?: { as?: string; body?: unknown; rawBody?: string; headers?: Record<string, string> },
+) => Promise<HttpAnswer>
+
 export interface HttpApi {
   database: TestDatabase
   services: Services
-  /** `as` is the Firebase uid that the authorizer has verified; without it there is none. */
-  request(
-    method: string,
-    path: string,
-    options?: { as?: string; body?: unknown; rawBody?: string },
-  ): Promise<HttpAnswer>
+  request: Request
+  /** The same function once more, with a connection to the database of its own. */
+  anotherInstance(): { request: Request; close(): Promise<void> }
   close(): Promise<void>
 }
 
@@ -49,19 +55,18 @@ export async function startHttpApi(overrides: Partial<Services> = {}): Promise<H
     realtimeUrl: 'wss://live.example.com/live',
     hotRetentionDays: 30,
     historyRetentionDays: 730,
+    // Tests of the limit set their own.
+    rateLimits: { user: { perSecond: 1e6, burst: 1e6 }, tenant: { perSecond: 1e6, burst: 1e6 } },
     iotCaPem: 'CA',
     ...overrides,
   }
   return {
     database,
     services,
-    async request(method, path, { as, body, rawBody } = {}) {
-      const text = rawBody ?? (body === undefined ? undefined : JSON.stringify(body))
-      const event = httpEvent(method, path, as, text)
-      const { statusCode = 0, headers = {}, body: answered = '' } = await answerRequest(services, event)
-      const answer = { status: statusCode, headers, body: JSON.parse(answered) as unknown }
-      expectDescribed(event, answer)
-      return answer
+    request: (...call) => request(services, ...call),
+    anotherInstance() {
+      const own = openPostgres<Database>(settings)
+      return { request: (...call) => request({ ...services, db: own.db }, ...call), close: own.close }
     },
     async close() {
       redis.close()
@@ -71,14 +76,41 @@ export async function startHttpApi(overrides: Partial<Services> = {}): Promise<H
   }
 }
 
-function httpEvent(method: string, path: string, uid?: string, body?: string): APIGatewayProxyEventV2 {
+async function request(
+  services: Services,
+  method: string,
+  path: string,
+  { as, body, rawBody, headers: sent }: Parameters<Request>[2] = {},
+): Promise<HttpAnswer> {
+  const text = rawBody ?? (body === undefined ? undefined : JSON.stringify(body))
+  const event = httpEvent(method, path, as, text, sent)
+  const answered = await answerRequest(services, event)
+  const answer = { status: answered.statusCode ?? 0, headers: answered.headers ?? {}, body: readBody(answered) }
+  expectDescribed(event, answer)
+  return answer
+}
+
+/** JSON as what it means, other content as it is, and undefined when there is none. */
+function readBody({ headers, body, isBase64Encoded }: APIGatewayProxyStructuredResultV2): unknown {
+  if (body === undefined) return undefined
+  if (isBase64Encoded) return Buffer.from(body, 'base64')
+  return String(headers?.['content-type']).includes('json') ? (JSON.parse(body) as unknown) : body
+}
+
+export function httpEvent(
+  method: string,
+  path: string,
+  uid?: string,
+  body?: string,
+  headers: Record<string, string> = {},
+): APIGatewayProxyEventV2 {
   const { pathname, searchParams, search } = new URL(path, 'https://api.example.com')
   return {
     version: '2.0',
     routeKey: 'ANY /v1/{proxy+}',
     rawPath: pathname,
     rawQueryString: search.slice(1),
-    headers: {},
+    headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
     isBase64Encoded: false,
     ...(search && { queryStringParameters: Object.fromEntries(searchParams) }),
     ...(body !== undefined && { body }),
@@ -90,13 +122,24 @@ function httpEvent(method: string, path: string, uid?: string, body?: string): A
   }
 }
 
-/** Whatever the test is about: an answer is what the OpenAPI document says of it. */
+const document: unknown = JSON.parse(JSON.stringify(openApiDocument(routes)))
+const expectAsDocumented = describedBy(document)
+
+/** Whatever the test is about: an answer is what the OpenAPI document says of it, and nothing more. */
 function expectDescribed(event: APIGatewayProxyEventV2, { status, headers, body }: HttpAnswer): void {
-  expect(headers['x-request-id']).toBe(event.requestContext.requestId)
-  if (headers['content-type'] === 'application/problem+json') {
+  const { method, path } = event.requestContext.http
+  const contentType = headers['content-type'] as string | undefined
+  expectAsDocumented({ method, path, status, contentType, body })
+  expect(headers).toMatchObject({
+    'x-request-id': event.requestContext.requestId,
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    'cache-control': 'no-store',
+  })
+  if (contentType === 'application/problem+json') {
     expect(v.parse(v.strictObject(Problem.entries), body)).toMatchObject({ status, requestId: headers['x-request-id'] })
     return
   }
-  const { route } = findRoute(routes, event.requestContext.http.method, event.rawPath)
-  expect(v.parse(route.answer.schema, body)).toEqual(body)
+  const { schema } = findRoute(routes, method, path).route.answer
+  if (contentType === 'application/json') expect(v.parse(schema!, body)).toEqual(body)
 }

@@ -3,13 +3,13 @@ import { ChangeMachine, Machine } from '../../../schemas/api.ts'
 import { changeMachine } from '../../data/change-machine.ts'
 import { tellOfNewEdition } from '../../data/live-cache.ts'
 import { findMachine } from '../../data/live-machines.ts'
-import { inTenant } from '../../data/tenant-transaction.ts'
 import { logger } from '../../runtime/frame.ts'
+import { machineVersion } from '../object-versions.ts'
 import { notFound } from '../problem.ts'
-import { userRoute } from '../route.ts'
+import { changeRoute } from '../route.ts'
 
 /** Browsers see the change with the machine's next reading; a retired machine's readings are refused from then on. */
-export const route = userRoute({
+export const route = changeRoute({
   method: 'PATCH',
   path: '/v1/machines/{machineId}',
   operationId: 'changeMachine',
@@ -17,17 +17,22 @@ export const route = userRoute({
   params: v.object({ machineId: v.pipe(v.string(), v.uuid()) }),
   body: ChangeMachine,
   answer: { status: 200, schema: Machine },
-  async handle({ params: { machineId }, body, requestId, services, user: { tenantId, userId, plantAccess } }) {
-    const { plant, machine } = await inTenant(services.db, tenantId, async (transaction) => ({
-      plant: await changeMachine(transaction, { tenantId, userId, requestId }, plantAccess, machineId, body),
-      machine: await findMachine(transaction, tenantId, plantAccess, machineId),
-    }))
+  version: machineVersion,
+  async handle({ params: { machineId }, body, requestId, services, user, transaction, mustMatch, afterCommit }) {
+    const { tenantId, userId, plantAccess } = user
+    const by = { tenantId, userId, requestId }
+    const plant = await changeMachine(transaction, by, plantAccess, machineId, body, (before) =>
+      mustMatch(machineVersion(before)),
+    )
+    const machine = await findMachine(transaction, tenantId, plantAccess, machineId)
     if (plant === undefined || machine === undefined) throw notFound()
-    try {
-      await services.redis.use((client) => tellOfNewEdition(client, plant))
-    } catch (error) {
-      logger.warn('Consumers will see the change of a machine within a minute only', error as Error)
-    }
+    afterCommit(async () => {
+      try {
+        await services.redis.use((client) => tellOfNewEdition(client, plant))
+      } catch (error) {
+        logger.warn('Consumers will see the change of a machine within a minute only', error as Error)
+      }
+    })
     return machine
   },
 })

@@ -2,11 +2,11 @@ import * as v from 'valibot'
 import { ChangePlant, Plant } from '../../../schemas/api.ts'
 import { changePlant } from '../../data/change-plant.ts'
 import { readPlant } from '../../data/plants.ts'
-import { inTenant } from '../../data/tenant-transaction.ts'
+import { plantVersion } from '../object-versions.ts'
 import { notFound } from '../problem.ts'
-import { userRoute } from '../route.ts'
+import { changeRoute } from '../route.ts'
 
-export const route = userRoute({
+export const route = changeRoute({
   method: 'PATCH',
   path: '/v1/plants/{plantId}',
   operationId: 'changePlant',
@@ -14,11 +14,14 @@ export const route = userRoute({
   params: v.object({ plantId: v.pipe(v.string(), v.uuid()) }),
   body: ChangePlant,
   answer: { status: 200, schema: Plant },
-  handle({ params: { plantId }, body, requestId, services, user: { tenantId, userId, plantAccess } }) {
-    return inTenant(services.db, tenantId, async (transaction) => {
-      const isThere = await changePlant(transaction, { tenantId, userId, requestId }, plantAccess, plantId, body)
-      if (!isThere) throw notFound()
-      return readPlant(transaction, tenantId, plantId)
-    })
+  version: plantVersion,
+  async handle({ params: { plantId }, body, requestId, user, transaction, mustMatch }) {
+    const { tenantId, userId, plantAccess } = user
+    const by = { tenantId, userId, requestId }
+    const isThere = await changePlant(transaction, by, plantAccess, plantId, body, (before) =>
+      mustMatch(plantVersion(before)),
+    )
+    if (!isThere) throw notFound()
+    return readPlant(transaction, tenantId, plantId)
   },
 })

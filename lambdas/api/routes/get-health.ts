@@ -11,7 +11,7 @@ export const route = openRoute({
   path: '/v1/health',
   operationId: 'getHealth',
   summary: 'Whether the API reaches what it needs',
-  answer: { status: 200, schema: Health },
+  answer: { status: 200, otherStatus: 503, schema: Health },
   async handle({ services: { db, redis } }) {
     const [postgres, cache] = await Promise.all([
       isUp(sql`select 1`.execute(db)),

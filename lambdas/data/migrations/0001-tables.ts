@@ -98,5 +98,18 @@ create table audit_log (
   request_id text not null
 );
 create index audit_log_by_time on audit_log (tenant_id, at desc);
+
+create table idempotency_keys (
+  tenant_id uuid not null references tenants,
+  user_id uuid not null,
+  operation text not null,
+  key_sha256 bytea not null,
+  request_sha256 bytea not null,
+  id uuid not null,          -- for what the request creates
+  started_at int8 not null,
+  answer bytea,              -- encrypted by the key, which is not kept: an answer may hold an enrolment token
+  primary key (tenant_id, user_id, operation, key_sha256)
+);
+create index idempotency_keys_by_time on idempotency_keys (tenant_id, started_at);
 `.execute(db)
 }

@@ -21,6 +21,7 @@ grant select on tenants, telemetry_events, machine_ledger, machine_state to iot_
 grant select, insert, update on plants, machines, users, enrolments to iot_api;
 grant select, insert, update, delete on gateways to iot_api;
 grant select, insert on audit_log to iot_api;
+grant select, insert, update, delete on idempotency_keys to iot_api;
 
 grant select, insert, update on tenants, plants, users to iot_admin;
 grant select, insert, update on machines, gateways, enrolments to iot_admin;
@@ -31,7 +32,7 @@ declare
   tab text;
 begin
   foreach tab in array array['tenants', 'plants', 'machines', 'gateways', 'users', 'enrolments', 'telemetry_events',
-    'machine_ledger', 'machine_state', 'audit_log'] loop
+    'machine_ledger', 'machine_state', 'audit_log', 'idempotency_keys'] loop
     execute format('alter table %I enable row level security', tab);
     execute format('create policy every_tenant on %I to iot_ingest, iot_admin using (true) with check (true)', tab);
     execute format($p$create policy own_tenant on %I to iot_api

@@ -122,7 +122,7 @@ describe('routes', () => {
 
   it('ask for a user, except those that the API opens to everybody', () => {
     const open = apiRoutes
-      .filter(({ isOpen }) => isOpen)
+      .filter(({ kind }) => kind === 'open')
       .map(({ method, path }) => ['Api', `${method} ${path}`, 'NONE'])
     expect(open.length).toBeGreaterThan(2)
     expect(routes.toSorted()).toEqual(

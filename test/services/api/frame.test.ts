@@ -1,0 +1,243 @@
+/** What the frame sees to for every route: repeats, lost updates, rates. */
+import { randomUUID } from 'node:crypto'
+import * as v from 'valibot'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { RATE_LIMITS } from '../../../lambdas/api/rate-limit.ts'
+import { openRedis } from '../../../lambdas/runtime/redis.ts'
+import { CreatedGateway } from '../../../schemas/api.ts'
+import { FakeIot } from '../../helpers/fake-iot.ts'
+import { type HttpAnswer, type HttpApi, startHttpApi } from '../../helpers/http-api.ts'
+import { createMachines, createTenant, createUser, type TestTenant } from '../../helpers/tenants.ts'
+
+let api: HttpApi
+let tenant: TestTenant
+let plantId: string
+let machineId: string
+let admin: string
+
+beforeAll(async () => {
+  api = await startHttpApi()
+  new FakeIot(api.services.iot)
+  tenant = await createTenant(api.database.master, ['alpha'])
+  plantId = tenant.plants[0]!.plantId
+  admin = await createUser(api.database.master, tenant.tenantId, 'admin', 'all')
+  ;[machineId] = (await createMachines(api.database.master, tenant.tenantId, plantId, 1)) as [string]
+})
+afterAll(() => api.close())
+
+const changes = async () => {
+  const { rows } = await api.database.master.query<{ n: number }>('select count(*) as n from audit_log')
+  return rows[0]!.n
+}
+const rename = (name: string, headers: Record<string, string> = {}, as = admin) =>
+  api.request('PATCH', `/v1/machines/${machineId}`, { as, body: { name }, headers })
+const newGateway = (key: string, body: object = { plantId }) =>
+  api.request('POST', '/v1/gateways', { as: admin, body, headers: { 'Idempotency-Key': key } })
+const master = (sql: string, values: unknown[] = []) => api.database.master.query(sql, values)
+const withoutId = ({ status, body }: HttpAnswer) => ({ status, body })
+
+describe('Idempotency-Key', () => {
+  it('gives a repeat the first answer and does the work once, also of a request in several transactions', async () => {
+    for (const send of [(key: string) => rename('Press', { 'Idempotency-Key': key }), newGateway]) {
+      const [key, before] = [randomUUID(), await changes()]
+      const first = await send(key)
+      const done = await changes()
+      expect(done).toBeGreaterThan(before)
+      // In quotes, as the draft has it, it is the same key.
+      const again = await send(`"${key}"`)
+      expect(withoutId(again)).toEqual(withoutId(first))
+      expect(again.headers['idempotency-replayed']).toBe('true')
+      expect(again.headers['etag']).toBe(first.headers['etag'])
+      expect(again.headers['x-request-id']).not.toBe(first.headers['x-request-id'])
+      expect(await changes()).toBe(done)
+    }
+  })
+
+  it('is of one user and one operation', async () => {
+    const key = { 'Idempotency-Key': randomUUID() }
+    const other = await createUser(api.database.master, tenant.tenantId, 'admin', 'all')
+    const before = await changes()
+    await rename('Press', key)
+    await rename('Press', key, other)
+    await api.request('PATCH', `/v1/plants/${plantId}`, { as: admin, body: { name: 'Press' }, headers: key })
+    expect(await changes()).toBe(before + 3)
+  })
+
+  it('refuses another request with the same key, and what is no key', async () => {
+    const key = { 'Idempotency-Key': randomUUID() }
+    await rename('Press', key)
+    expect(await rename('Lathe', key)).toMatchObject({ status: 422, body: { code: 'idempotency_key_reused' } })
+    for (const wrong of ['', ' ', 'a b', 'x'.repeat(256), 'ñ']) {
+      expect(await rename('Press', { 'Idempotency-Key': wrong })).toMatchObject({
+        status: 400,
+        body: { errors: [{ path: 'Idempotency-Key' }] },
+      })
+    }
+  })
+
+  it('remembers no refusal', async () => {
+    const key = { 'Idempotency-Key': randomUUID(), 'If-Match': '"an older one"' }
+    expect((await rename('Saw', key)).status).toBe(412)
+    expect((await rename('Saw', { ...key, 'If-Match': '*' })).status).toBe(200)
+  })
+
+  it('does the work of repeats at the same time, in other instances of the function, once', async () => {
+    const instances = Array.from({ length: 4 }, () => api.anotherInstance())
+    const body = { plantId }
+    for (const [method, path, sent, statuses] of [
+      ['PATCH', `/v1/machines/${machineId}`, { name: 'Drill' }, [200]],
+      ['POST', '/v1/gateways', body, [201, 409]],
+    ] as const) {
+      const send = (instance: (typeof instances)[number], key: string) =>
+        instance.request(method, path, { as: admin, body: sent, headers: { 'Idempotency-Key': key } })
+      const before = await changes()
+      await send(instances[0]!, randomUUID())
+      const perRequest = (await changes()) - before
+      const key = randomUUID()
+      const answers = await Promise.all([...instances, ...instances].map((instance) => send(instance, key)))
+      expect(statuses).toEqual(expect.arrayContaining([...new Set(answers.map(({ status }) => status))]))
+      expect(
+        answers.filter(({ headers, status }) => status < 300 && !('idempotency-replayed' in headers)),
+      ).toHaveLength(1)
+      expect(await changes()).toBe(before + 2 * perRequest)
+    }
+    await Promise.all(instances.map((instance) => instance.close()))
+  })
+
+  it('does nothing by halves when the answer cannot be stored with the work', async () => {
+    await master(`create function refuse() returns trigger language plpgsql as $$ begin raise 'crash'; end $$;
+      create trigger refuse before update of answer on idempotency_keys for each row execute function refuse()`)
+    const key = { 'Idempotency-Key': randomUUID() }
+    const before = await changes()
+    expect((await rename('Half', key)).status).toBe(500)
+    expect(await changes()).toBe(before)
+    await master('drop trigger refuse on idempotency_keys')
+    expect((await rename('Half', key)).status).toBe(200)
+    expect(await changes()).toBe(before + 1)
+  })
+
+  it('takes up what has broken off between its transactions, not before it must have ended', async () => {
+    await master(
+      'create trigger refuse before update of answer on idempotency_keys for each row execute function refuse()',
+    )
+    const key = randomUUID()
+    const gateways = async () => (await master('select from gateways')).rowCount
+    expect((await newGateway(key, { plantId, thingName: `${tenant.slug}-g` })).status).toBe(500)
+    const made = await gateways()
+    await master('drop trigger refuse on idempotency_keys')
+    const repeat = () => newGateway(key, { plantId, thingName: `${tenant.slug}-g` })
+    expect(await repeat()).toMatchObject({
+      status: 409,
+      body: { code: 'request_in_progress' },
+      headers: { 'retry-after': '5' },
+    })
+    await master('update idempotency_keys set started_at = started_at - 31000 where answer is null')
+    const taken = v.parse(CreatedGateway, (await repeat()).body)
+    expect(taken.gateway.thingName).toBe(`${tenant.slug}-g`)
+    expect(await gateways()).toBe(made)
+    expect(v.parse(CreatedGateway, (await repeat()).body)).toEqual(taken)
+  })
+
+  it('is forgotten after a day', async () => {
+    const key = { 'Idempotency-Key': randomUUID() }
+    const before = await changes()
+    await rename('Old', key)
+    await master('update idempotency_keys set started_at = started_at - 86400001')
+    await rename('Old', key)
+    expect(await changes()).toBe(before + 2)
+    const { rowCount } = await master('select from idempotency_keys where started_at < $1', [Date.now() - 86_400_000])
+    const left = rowCount!
+    for (let n = 0; n < left; n++) await rename('Old', { 'Idempotency-Key': randomUUID() })
+    expect(
+      (await master('select from idempotency_keys where started_at < $1', [Date.now() - 86_400_000])).rowCount,
+    ).toBe(0)
+  })
+
+  it('keeps neither key nor token where the database can tell them', async () => {
+    const key = randomUUID()
+    const { enrolment } = v.parse(CreatedGateway, (await newGateway(key)).body)
+    const { rows } = await master('select k::text as row, answer from idempotency_keys k')
+    for (const { row, answer } of rows as { row: string; answer: Buffer }[]) {
+      expect(row).not.toContain(key)
+      expect(answer.includes(enrolment.token) || answer.includes('token')).toBe(false)
+    }
+  })
+})
+
+describe('ETag', () => {
+  it('changes with what people change, and not with the values of a machine', async () => {
+    const tag = async () => (await api.request('GET', `/v1/machines/${machineId}`, { as: admin })).headers['etag']
+    const first = await tag()
+    await master('update machine_state set ts = ts + 1, values = $1 where machine_id = $2', ['{"a":1}', machineId])
+    expect(await tag()).toBe(first)
+    const changed = await rename(`Named ${randomUUID()}`)
+    expect(changed.headers['etag']).not.toBe(first)
+    expect(await tag()).toBe(changed.headers['etag'])
+  })
+
+  it.each(['machines', 'plants'])('stops the second of two changes to %s from the same reading', async (kind) => {
+    const path = `/v1/${kind}/${kind === 'plants' ? plantId : machineId}`
+    const { headers } = await api.request('GET', path, { as: admin })
+    const change = (name: string, ifMatch: string) =>
+      api.request('PATCH', path, { as: admin, body: { name }, headers: { 'If-Match': ifMatch } })
+    const etag = String(headers['etag'])
+    const answers = await Promise.all([change('One', etag), change('Two', `"x", ${etag}`)])
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 412])
+    const winner = answers.find(({ status }) => status === 200)!
+    expect((await api.request('GET', path, { as: admin })).headers['etag']).toBe(winner.headers['etag'])
+    const lost = await change('Three', `W/${String(winner.headers['etag'])}`)
+    expect(lost).toMatchObject({ status: 412, body: { code: 'precondition_failed' } })
+    expect((await change('Three', '*')).status).toBe(200)
+  })
+
+  it('is not ignored where it cannot be checked', async () => {
+    const body = { plantId }
+    const answer = await api.request('POST', '/v1/gateways', { as: admin, body, headers: { 'If-Match': '"x"' } })
+    expect(answer).toMatchObject({ status: 400, body: { errors: [{ path: 'If-Match' }] } })
+  })
+})
+
+describe('rate', () => {
+  const me = (as: string) => api.request('GET', '/v1/me', { as })
+
+  it('of a user, and of all users of a company, is limited, and says when to come back', async () => {
+    const crowded = await createTenant(api.database.master, ['x'])
+    const [ana, beto, carla] = (await Promise.all(
+      [1, 2, 3].map(() => createUser(api.database.master, crowded.tenantId, 'viewer', 'all')),
+    )) as [string, string, string]
+    const { rateLimits } = api.services
+    api.services.rateLimits = { user: { perSecond: 0.01, burst: 3 }, tenant: { perSecond: 0.01, burst: 5 } }
+    const statuses = async (as: string, times: number) => {
+      const all = []
+      for (let n = 0; n < times; n++) all.push((await me(as)).status)
+      return all
+    }
+    expect(await statuses(ana, 4)).toEqual([200, 200, 200, 429])
+    expect(await statuses(beto, 3)).toEqual([200, 200, 429])
+    const refused = await me(carla)
+    expect(refused).toMatchObject({ status: 429, body: { code: 'rate_limited' } })
+    const seconds = Number(refused.headers['retry-after'])
+    expect(seconds).toBeGreaterThan(90)
+    expect(seconds).toBeLessThanOrEqual(100)
+    expect((await me(admin)).status).toBe(200)
+    api.services.rateLimits = rateLimits
+  })
+
+  it('has room again when its time has passed', async () => {
+    const busy = await createTenant(api.database.master, ['x'])
+    const ana = await createUser(api.database.master, busy.tenantId, 'viewer', 'all')
+    const { rateLimits } = api.services
+    api.services.rateLimits = { user: { perSecond: 50, burst: 1 }, tenant: RATE_LIMITS.tenant }
+    await expect.poll(async () => (await me(ana)).status, { interval: 1 }).toBe(429)
+    await expect.poll(async () => (await me(ana)).status).toBe(200)
+    api.services.rateLimits = rateLimits
+  })
+
+  it('is not limited while Redis is away', async () => {
+    const { redis, rateLimits } = api.services
+    api.services.redis = openRedis({ REDIS_URL: 'redis://127.0.0.1:1' })
+    api.services.rateLimits = { user: { perSecond: 0.01, burst: 1 }, tenant: { perSecond: 0.01, burst: 1 } }
+    expect([(await me(admin)).status, (await me(admin)).status]).toEqual([200, 200])
+    Object.assign(api.services, { redis, rateLimits })
+  })
+})
