@@ -1,6 +1,6 @@
 /** Everything that answers over HTTP: AWS's own APIs, Firebase Auth, the HTTP and WebSocket APIs, the page. */
 import { join } from 'node:path'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { CloudPorts } from './cloud-ports.ts'
 import type { Deployment } from './deployment.ts'
 import { Accounts } from './firebase/accounts.ts'
@@ -9,6 +9,8 @@ import { MAX_PAYLOAD_BYTES, serveHttpApi } from './http/http-api.ts'
 import { listen, rawServer, server } from './http/server.ts'
 import { serveWeb } from './http/web.ts'
 import { serveWebSocketApi } from './http/websocket-api.ts'
+import { awsCall, connectionsCall } from './iam/calls.ts'
+import type { Guard } from './iam/guard.ts'
 import type { CertificateAuthority } from './iot/certificate-authority.ts'
 import { serveIotControlPlane } from './iot/control-plane.ts'
 import type { Registry } from './iot/registry.ts'
@@ -27,10 +29,13 @@ export interface AwsOptions {
   authority: CertificateAuthority
   secrets: Secrets
   deployment: Deployment
+  guard: Guard
 }
 
 export async function startAwsApis(lifetime: Lifetime, options: AwsOptions): Promise<void> {
   const app = rawServer(MAX_CALL_BYTES)
+  options.guard.protect(app, awsCall, refuse)
+  app.get('/local/calls', () => options.guard.calls)
   serveIotControlPlane(app, options.registry, options.authority, () => `localhost:${options.ports.mqtt}`)
   serveInvoke(app, options.deployment.functions)
   serveSecretsManager(app, options.secrets)
@@ -62,7 +67,12 @@ export async function startFirebaseAuth(lifetime: Lifetime, rootDir: string, por
 
 export async function startProductApis(
   lifetime: Lifetime,
-  { ports, deployment, firebaseHost }: { ports: CloudPorts; deployment: Deployment; firebaseHost: string },
+  {
+    ports,
+    deployment,
+    firebaseHost,
+    guard,
+  }: { ports: CloudPorts; deployment: Deployment; firebaseHost: string; guard: Guard },
 ): Promise<void> {
   const { httpApi, webSocketApi, site, functionNamed, metrics, localize, originOf } = deployment
   const api = rawServer(MAX_PAYLOAD_BYTES)
@@ -73,6 +83,7 @@ export async function startProductApis(
   await start(lifetime, 'HTTP API', api, ports.api)
 
   const live = rawServer(MAX_PAYLOAD_BYTES)
+  guard.protect(live, connectionsCall(webSocketApi), refuse)
   const sockets = serveWebSocketApi(live, webSocketApi, functionNamed)
   await start(lifetime, 'WebSocket API', live, ports.realtime)
   await lifetime.own('WebSocket connections', sockets, () => sockets.close())
@@ -82,6 +93,9 @@ export async function startProductApis(
   await serveWeb(page, { site, originOf, localize, firebaseEmulatorUrl, connectSources: [firebaseEmulatorUrl] })
   await start(lifetime, 'web page', page, ports.web)
 }
+
+const refuse = (reply: FastifyReply, message: string) =>
+  reply.code(403).header('x-amzn-errortype', 'AccessDeniedException').send({ __type: 'AccessDeniedException', message })
 
 async function start(lifetime: Lifetime, name: string, app: FastifyInstance, port: number): Promise<void> {
   await lifetime.own(name, listen(app, port), () => app.close())

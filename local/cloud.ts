@@ -9,6 +9,7 @@ import { startEventSources, startIotBroker, startSchedules } from './consumers.t
 import { startDemo, startTenants } from './demo/demo.ts'
 import { deploy, type Deployment } from './deployment.ts'
 import { type Endpoints, writeEndpoints } from './endpoints.ts'
+import { Guard } from './iam/guard.ts'
 import { openCertificateAuthority } from './iot/certificate-authority.ts'
 import { Registry } from './iot/registry.ts'
 import { endLeftovers } from './leftovers.ts'
@@ -63,6 +64,7 @@ async function start(options: CloudOptions, lifetime: Lifetime): Promise<Endpoin
   await endLeftovers(rootDir)
   const ports = await choosePorts({ any: options.anyPorts ?? false, web: options.webPort })
 
+  const guard = new Guard()
   const [assemblyDir, postgres, redis, queues, authority] = await together(
     () => void lifetime.end(),
     step.run('CDK app synthesized', () => synthesize(options.assemblyCache ?? path('assembly'), lifetime.signal)),
@@ -73,7 +75,7 @@ async function start(options: CloudOptions, lifetime: Lifetime): Promise<Endpoin
       lifetime.own('Redis', startRedis({ dataDir: path('redis'), port: ports.redis }), (s) => s.stop()),
     ),
     step.run('queues', () =>
-      lifetime.own('queues', startQueueServer({ dataDir: path('queues'), port: ports.sqs }), (s) => s.stop()),
+      lifetime.own('queues', startQueueServer({ dataDir: path('queues'), port: ports.sqs, guard }), (s) => s.stop()),
     ),
     openCertificateAuthority(path('ca')),
   )
@@ -89,11 +91,11 @@ async function start(options: CloudOptions, lifetime: Lifetime): Promise<Endpoin
     firebaseAuthHost: firebaseHost,
   }
   const deployment = await step.run('templates deployed', () =>
-    deploy({ rootDir, assemblyDir, ports, postgres, redis, queues, secrets, addresses, lifetime }),
+    deploy({ rootDir, assemblyDir, ports, postgres, redis, queues, guard, secrets, addresses, lifetime }),
   )
-  await startAwsApis(lifetime, { ports, registry, authority, secrets, deployment })
+  await startAwsApis(lifetime, { ports, registry, authority, secrets, deployment, guard })
   await step.run('database migrated', () => runTriggers(deployment))
-  await step.run('APIs and web page', () => startProductApis(lifetime, { ports, deployment, firebaseHost }))
+  await step.run('APIs and web page', () => startProductApis(lifetime, { ports, deployment, firebaseHost, guard }))
   await step.run('event sources, schedules and MQTT broker', async () => {
     await startEventSources(lifetime, deployment, queues)
     await startSchedules(lifetime, deployment)

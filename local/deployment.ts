@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Assembly, type LocalValues } from './assembly/assembly.ts'
 import { apiHost } from './assembly/physical-values.ts'
 import { type ApiSettings, readApis } from './assembly/read-apis.ts'
-import { readFunctions } from './assembly/read-functions.ts'
+import { functionResources, readFunctions } from './assembly/read-functions.ts'
 import { readQueues } from './assembly/read-queues.ts'
 import { readSite, type Site } from './assembly/read-site.ts'
 import type { CloudPorts } from './cloud-ports.ts'
@@ -11,6 +11,9 @@ import { prepareDatabase, readDatabase } from './database.ts'
 import { LambdaFunction } from './lambda/function.ts'
 import { type LogFile, openLogFile } from './lambda/log-file.ts'
 import { Metrics } from './lambda/metrics.ts'
+import { checkDeployment } from './iam/deployment-rights.ts'
+import type { Guard } from './iam/guard.ts'
+import { readRoles } from './iam/roles.ts'
 import type { Lifetime } from './lifetime.ts'
 import { type LocalAddresses, withOverrides } from './overrides.ts'
 import type { Postgres } from './postgres.ts'
@@ -41,13 +44,14 @@ export interface DeployOptions {
   postgres: Postgres
   redis: Redis
   queues: QueueServer
+  guard: Guard
   secrets: Secrets
   addresses: LocalAddresses
   lifetime: Lifetime
 }
 
 export async function deploy(options: DeployOptions): Promise<Deployment> {
-  const { rootDir, ports, postgres, redis, queues, secrets, addresses, lifetime } = options
+  const { rootDir, ports, postgres, redis, queues, guard, secrets, addresses, lifetime } = options
   const redisUrl = new URL(redis.url)
   const local: LocalValues = {
     queueUrl: (name) => queues.queueUrl(name),
@@ -57,6 +61,10 @@ export async function deploy(options: DeployOptions): Promise<Deployment> {
   }
   const assembly = Assembly.read(options.assemblyDir, local)
   makeSecrets(assembly, secrets)
+  const functionsHere = functionResources(assembly)
+  const roles = readRoles(assembly)
+  checkDeployment(assembly, functionsHere, roles)
+  guard.learn(new Map(functionsHere.map((one) => [String(assembly.ref(one)), roles.get(String(one.properties.Role))!])))
   const database = readDatabase(assembly)
   attachSecrets(assembly, secrets, { ...local.database, dbname: database.DBName })
   await prepareDatabase(postgres, database)

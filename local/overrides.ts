@@ -11,8 +11,7 @@ export interface LocalAddresses {
 
 /** Every function. */
 const EVERYWHERE = (local: LocalAddresses): Record<string, string> => ({
-  // Any keys do: nothing here checks a signature. They keep the SDK from looking for real ones.
-  AWS_ACCESS_KEY_ID: 'local',
+  // The access key is the function's name. Nothing here checks a signature: any secret does.
   AWS_SECRET_ACCESS_KEY: 'local',
   AWS_EC2_METADATA_DISABLED: 'true',
   AWS_ENDPOINT_URL_IOT: local.aws,

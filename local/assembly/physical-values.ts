@@ -89,10 +89,22 @@ const VALUES: Record<string, Values> = {
     ref: madeId(resource),
     attributes: { Arn: arn('events', `rule/${madeId(resource)}`) },
   }),
+  'AWS::IAM::Role': (resource) => {
+    const name = physicalName(resource, 'RoleName')
+    return { ref: name, attributes: { Arn: arn('iam', `role/${name}`, '') } }
+  },
+  'AWS::IAM::Policy': (resource) => ({ ref: physicalName(resource, 'PolicyName') }),
+  'AWS::Lambda::Permission': (resource) => ({ ref: madeId(resource) }),
+  'AWS::Logs::LogGroup': (resource) => {
+    const name = physicalName(resource, 'LogGroupName')
+    return { ref: name, attributes: { Arn: `${logGroupArn(name)}:*` } }
+  },
   'AWS::IoT::TopicRule': (resource) => ({ ref: physicalName(resource, 'RuleName') }),
   'Custom::Trigger': (resource) => ({ ref: madeId(resource) }),
   'Custom::CDKBucketDeployment': (resource) => ({ ref: madeId(resource) }),
 }
+
+export const logGroupArn = (name: string) => arn('logs', `log-group:${name}`)
 
 export const apiHost = (apiId: string) => `${apiId}.execute-api.${REGION}.${URL_SUFFIX}`
 

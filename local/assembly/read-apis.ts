@@ -28,6 +28,7 @@ const Authorizer = v.object({
 })
 
 export interface AuthorizerSettings {
+  id: string
   functionName: string
   /** Header that names the caller, in lower case. */
   header: string
@@ -56,6 +57,7 @@ export function readApis(assembly: Assembly): ApiSettings[] {
   const authorizer = (id: string): AuthorizerSettings => {
     const properties = v.parse(Authorizer, authorizers.get(id))
     return {
+      id,
       functionName: functionOf(properties.AuthorizerUri),
       header: properties.IdentitySource[0].slice('$request.header.'.length).toLowerCase(),
       cacheSec: properties.AuthorizerResultTtlInSeconds,

@@ -19,19 +19,24 @@ const UNRESERVED_INSTANCES = 10
 /** Custom resources whose functions belong to the CDK library; what they would do is done by local/ itself. */
 const DONE_HERE = ['Custom::Trigger', 'Custom::CDKBucketDeployment']
 
-/** All functions that run here. `environmentOf` turns the template's variables into those of this machine. */
-export function readFunctions(
-  assembly: Assembly,
-  environmentOf: (template: Record<string, string>) => Record<string, string>,
-): FunctionSettings[] {
+/** All functions that run here. */
+export function functionResources(assembly: Assembly): ResolvedResource[] {
   const ofTheLibrary = DONE_HERE.flatMap((type) => assembly.resources(type)).map(
     (resource) => resource.properties.ServiceToken,
   )
   return assembly
     .resources('AWS::Lambda::Function')
-    .map((resource) => ({ resource, arn: String(assembly.attribute(resource, 'Arn')) }))
-    .filter(({ arn }) => !ofTheLibrary.includes(arn))
-    .map(({ resource, arn }) => settingsOf(assembly.folder, resource, arn, environmentOf))
+    .filter((resource) => !ofTheLibrary.includes(assembly.attribute(resource, 'Arn')))
+}
+
+/** `environmentOf` turns the template's variables into those of this machine. */
+export function readFunctions(
+  assembly: Assembly,
+  environmentOf: (template: Record<string, string>) => Record<string, string>,
+): FunctionSettings[] {
+  return functionResources(assembly).map((resource) =>
+    settingsOf(assembly.folder, resource, String(assembly.attribute(resource, 'Arn')), environmentOf),
+  )
 }
 
 function settingsOf(
@@ -60,6 +65,7 @@ function settingsOf(
       // What the Lambda service itself sets.
       AWS_REGION: REGION,
       AWS_DEFAULT_REGION: REGION,
+      AWS_ACCESS_KEY_ID: name,
       AWS_LAMBDA_FUNCTION_NAME: name,
       AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
       AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(properties.MemorySize),

@@ -1,5 +1,6 @@
 /** AWS IoT policies: https://docs.aws.amazon.com/iot/latest/developerguide/iot-policies.html, as far as gateways use them. */
 import * as v from 'valibot'
+import { wildcard } from '../iam/wildcard.ts'
 
 export const POLICY_ACTIONS = ['Connect', 'Publish', 'RetainPublish', 'Subscribe', 'Receive'] as const
 export type PolicyAction = (typeof POLICY_ACTIONS)[number]
@@ -69,15 +70,6 @@ function matchesResource(pattern: string, subject: PolicySubject, resource: stri
   // A statement whose variable has no value does not apply (same page, "Thing policy variables").
   if ([...values.values()].includes(undefined)) return false
   return wildcard(pattern.replaceAll(VARIABLE, (whole) => values.get(whole)!)).test(resource)
-}
-
-/** `*` is any text and `?` any character; `+` and `#` are literal. */
-function wildcard(pattern: string): RegExp {
-  const source = pattern
-    .replace(/[.+^${}()|[\]\\#]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.')
-  return new RegExp(`^${source}$`, 's')
 }
 
 function holds(condition: PolicyDocument['Statement'][number]['Condition'], subject: PolicySubject): boolean {

@@ -2,10 +2,13 @@
  * SQS and S3 by fauxqs. Its parts are put together here instead of by its `startFauxqs`, because that listens on every
  * network interface; and because the rules and event sources use the queues directly, without a request each.
  */
+import type { FastifyReply } from 'fastify'
 import { buildApp } from 'fauxqs'
 import { S3Store } from '../../node_modules/fauxqs/dist/s3/s3Store.js'
 import { SnsStore } from '../../node_modules/fauxqs/dist/sns/snsStore.js'
 import { type SqsQueue, SqsStore } from '../../node_modules/fauxqs/dist/sqs/sqsStore.js'
+import { sqsOrS3Call } from '../iam/calls.ts'
+import type { Guard } from '../iam/guard.ts'
 import { ACCOUNT_ID, arn, REGION } from '../aws-identity.ts'
 import { QueueStorage } from './queue-storage.ts'
 
@@ -27,7 +30,7 @@ export interface QueueServer {
 const RETENTION_SWEEP_MS = 5_000
 
 /** Listens on one port for both services. All data is in `dataDir` and survives kill -9. */
-export async function startQueueServer(options: { dataDir: string; port: number }): Promise<QueueServer> {
+export async function startQueueServer(options: { dataDir: string; port: number; guard: Guard }): Promise<QueueServer> {
   const sqs = new SqsStore()
   const sns = new SnsStore()
   const s3 = new S3Store()
@@ -49,6 +52,7 @@ export async function startQueueServer(options: { dataDir: string; port: number 
     defaultRegion: REGION,
     stores: { sqsStore: sqs, snsStore: sns, s3Store: s3 },
   })
+  options.guard.protect(app, sqsOrS3Call, refuse)
   const url = await app.listen({ port: options.port, host: '127.0.0.1' })
   const queueUrl = (name: string) => `${url}/${ACCOUNT_ID}/${name}`
   const sweep = setInterval(() => {
@@ -76,6 +80,15 @@ export async function startQueueServer(options: { dataDir: string; port: number 
       storage.close()
     },
   }
+}
+
+/** SQS answers JSON, S3 answers XML. */
+function refuse(reply: FastifyReply, message: string): FastifyReply {
+  if (reply.request.url === '/') return reply.code(403).send({ __type: 'AccessDenied', message })
+  return reply
+    .code(403)
+    .type('application/xml')
+    .send(`<Error><Code>AccessDenied</Code><Message>${message}</Message></Error>`)
 }
 
 /** fauxqs ignores MessageRetentionPeriod. A message in flight is left to who holds it. */

@@ -17,6 +17,7 @@ import type { Endpoints } from '../../local/endpoints.ts'
 import { RulesEngine } from '../../local/iot/rules.ts'
 import type { LambdaFunction } from '../../local/lambda/function.ts'
 import { EventSource } from '../../local/sqs/event-source.ts'
+import { Guard } from '../../local/iam/guard.ts'
 import { startQueueServer } from '../../local/sqs/queue-server.ts'
 import { signIn } from '../helpers/api-client.ts'
 import { createKeyAndCsr } from '../helpers/csr.ts'
@@ -110,7 +111,7 @@ async function connectGateway(endpoints: Endpoints): Promise<MqttClient> {
 }
 
 async function emulatorCeiling(dataDir: string, round: number): Promise<number> {
-  const server = await startQueueServer({ dataDir, port: 0 })
+  const server = await startQueueServer({ dataDir, port: 0, guard: new Guard() })
   try {
     const queue = server.createQueue('telemetry', { MessageRetentionPeriod: '1209600', VisibilityTimeout: '180' })
     let passed = 0

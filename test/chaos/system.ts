@@ -13,6 +13,7 @@ import { postgresDataDir, removePostgresData } from '../../local/postgres-home.t
 import { startPostgres } from '../../local/postgres.ts'
 import { startRedis } from '../../local/redis.ts'
 import { EventSource } from '../../local/sqs/event-source.ts'
+import { Guard } from '../../local/iam/guard.ts'
 import { type Queue, startQueueServer } from '../../local/sqs/queue-server.ts'
 import { SqsStore } from '../../node_modules/fauxqs/dist/sqs/sqsStore.js'
 import { startTcpProxy } from '../helpers/tcp-proxy.ts'
@@ -65,7 +66,7 @@ async function start(folder: string, lifetime: Lifetime) {
   const cache = { host: '127.0.0.1', port: Number(new URL(redis.url).port) }
   const databaseLine = await lifetime.own('line to Postgres', startTcpProxy(database), (line) => line.stop())
   const cacheLine = await lifetime.own('line to Redis', startTcpProxy(cache), (line) => line.stop())
-  const server = startQueueServer({ dataDir: join(folder, 'queues'), port: 0 })
+  const server = startQueueServer({ dataDir: join(folder, 'queues'), port: 0, guard: new Guard() })
   const queues = await lifetime.own('queues', server, (started) => started.stop())
   const sqs = await lifetime.own('line to SQS', startSqsProxy(queues.url), (line) => line.stop())
   const deadLetters = queues.createQueue(DEAD_LETTERS, { VisibilityTimeout: String(VISIBILITY_SEC) })

@@ -10,6 +10,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { InvokeResult, LambdaFunction } from '../../../local/lambda/function.ts'
 import { EventSource } from '../../../local/sqs/event-source.ts'
+import { Guard } from '../../../local/iam/guard.ts'
 import { type Queue, type QueueServer, startQueueServer } from '../../../local/sqs/queue-server.ts'
 
 const dataDir = mkdtempSync(join(tmpdir(), 'queues-'))
@@ -17,7 +18,7 @@ let server: QueueServer
 let client: SQSClient
 
 async function start(): Promise<void> {
-  server = await startQueueServer({ dataDir, port: 0 })
+  server = await startQueueServer({ dataDir, port: 0, guard: new Guard() })
   client = new SQSClient({
     endpoint: server.url,
     region: 'us-east-1',
