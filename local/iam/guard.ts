@@ -51,7 +51,6 @@ export class Guard {
       const call = callOf(request)
       const refusal = call && this.refusal(request, call)
       if (refusal === undefined) return
-      console.error(`local/: ${refusal}`)
       return refuse(reply, refusal)
     })
   }

@@ -22,7 +22,9 @@ const FunctionProperties = v.object({
   Role: v.string(),
   LoggingConfig: v.object({ LogGroup: v.string() }),
   VpcConfig: v.optional(v.unknown()),
-  Environment: v.optional(v.object({ Variables: v.record(v.string(), v.union([v.string(), v.number()])) }), { Variables: {} }),
+  Environment: v.optional(v.object({ Variables: v.record(v.string(), v.union([v.string(), v.number()])) }), {
+    Variables: {},
+  }),
 })
 
 /** https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html, "Required IAM permissions". */
@@ -53,6 +55,8 @@ export function unmetNeeds(needs: Need[], roles: Map<string, Role>): string[] {
     const role = roles.get(roleArn)
     if (!role) return [`${what}: no template has the role ${roleArn}`]
     if (!role.trusts.includes(service)) return [`${what}: ${roleArn} cannot be assumed by ${service}`]
+    if (role.managedPolicies.length > 0)
+      return [`${what}: ${roleArn} has managed policies, which are not evaluated here`]
     return isAllowed(role, action, resource) ? [] : [`${what}: ${roleArn} may not ${action} on ${resource}`]
   })
 }

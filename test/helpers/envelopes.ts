@@ -3,6 +3,7 @@ import type { TelemetryV1 } from '../../schemas/telemetry.ts'
 import { statusTopic, telemetryTopic } from '../../schemas/topics.ts'
 import type { TestPlant } from './plant.ts'
 
+type Address = Pick<TestPlant, 'tenant' | 'province' | 'plant' | 'thingName'>
 type Overrides = Partial<Omit<QueueEnvelope, 'payload'>> & { payload?: Uint8Array | string }
 
 /** Body of a queue message as the IoT rule writes it. `payload` is what was published, JSON or not. */
@@ -18,7 +19,7 @@ export function envelope(overrides: Overrides & Pick<QueueEnvelope, 'topic' | 'c
 
 /** A reading of `machine` in this plant, good unless overridden. */
 export function telemetry(
-  plant: TestPlant,
+  plant: Address,
   machine: string,
   reading: Partial<Record<keyof TelemetryV1, unknown>>,
   overrides: Overrides = {},
@@ -30,7 +31,7 @@ export function telemetry(
 }
 
 /** A status message of the plant's gateway. */
-export function status(plant: TestPlant, payload: unknown, overrides: Overrides = {}): string {
+export function status(plant: Address, payload: unknown, overrides: Overrides = {}): string {
   const { tenant, province, plant: slug, thingName } = plant
   const topic = statusTopic({ tenant, province, plant: slug, thingName })
   return envelope({ topic, clientId: thingName, payload: JSON.stringify(payload), ...overrides })

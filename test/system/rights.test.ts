@@ -1,0 +1,156 @@
+/**
+ * Each function does here all that it does in AWS, judged by its role. What a role grants and nobody has used is a right
+ * too many.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
+import { ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest'
+import type { DeadLetterPage, PlantPage } from '../../schemas/api.ts'
+import { Assembly } from '../../local/assembly/assembly.ts'
+import { functionResources } from '../../local/assembly/read-functions.ts'
+import type { AwsCall } from '../../local/iam/guard.ts'
+import { readNeeds, unmetNeeds } from '../../local/iam/needs.ts'
+import { isAllowed, readRoles, type Role } from '../../local/iam/roles.ts'
+import { synthesize } from '../../local/synth.ts'
+import { type ApiClient, signIn } from '../helpers/api-client.ts'
+import { status, telemetry } from '../helpers/envelopes.ts'
+import { enrolGateway } from '../helpers/gateway-process.ts'
+import { openLiveSocket } from '../helpers/live-client.ts'
+import type { TestPlant } from '../helpers/plant.ts'
+
+const endpoints = inject('endpoints')
+const { region, queues } = endpoints.sqs
+const administrator = { accessKeyId: 'local', secretAccessKey: 'local' }
+const lambda = new LambdaClient({ endpoint: endpoints.lambda.url, region, credentials: administrator })
+const sqs = new SQSClient({ endpoint: endpoints.sqs.url, region, credentials: administrator })
+const database = new pg.Client({ connectionString: endpoints.postgres.url })
+const folder = mkdtempSync(join(tmpdir(), 'rights-'))
+
+let api: ApiClient
+let plant: Pick<TestPlant, 'tenant' | 'province' | 'plant' | 'thingName' | 'plantId'>
+/** The running system's templates. */
+let assembly: Assembly
+
+beforeAll(async () => {
+  await database.connect()
+  api = await signIn(
+    endpoints,
+    endpoints.users.find((user) => user.tenant === 'norpan' && user.role === 'admin')!.email,
+  )
+  const { items } = (await api.get('/plants')) as PlantPage
+  const { slug, province } = items[0]!
+  const { thingName, plantId } = await enrolGateway(endpoints, {
+    ...{ tenant: 'norpan', plant: slug, folder },
+    devices: '  - { name: none, driver: modbus-tcp, host: 127.0.0.1, port: 1, unitId: 1 }',
+    machines: '  - { slug: none, device: none, intervalMs: 60000, tags: { a: { address: "coil:0" } } }',
+  })
+  plant = { tenant: 'norpan', province, plant: slug, thingName, plantId }
+  const templates = await synthesize(join(import.meta.dirname, '../../.local/assembly'), AbortSignal.timeout(60_000))
+  assembly = Assembly.read(templates, {
+    queueUrl: (name) => `${endpoints.sqs.url}/000000000000/${name}`,
+    database: { host: '127.0.0.1', port: 5432 },
+    redis: { host: '127.0.0.1', port: 6379 },
+    secret: () => '{"password":"none"}',
+  })
+})
+afterAll(async () => {
+  await database.end()
+  sqs.destroy()
+  lambda.destroy()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const invoke = (FunctionName: string) => lambda.send(new InvokeCommand({ FunctionName, Payload: Buffer.from('{}') }))
+const send = (QueueUrl: string, MessageBody: string) => sqs.send(new SendMessageCommand({ QueueUrl, MessageBody }))
+const calls = async () =>
+  (await (await fetch(`${endpoints.iot.url}/local/calls`)).json()) as (AwsCall & { functionName: string })[]
+
+it('refuses a function what its role does not grant, in the words of AWS', async () => {
+  const credentials = { accessKeyId: functionName('PresenceSweep'), secretAccessKey: 'any' }
+  const asSweep = new SQSClient({ endpoint: endpoints.sqs.url, region, credentials })
+  await expect(asSweep.send(new SendMessageCommand({ QueueUrl: queues.telemetry, MessageBody: '{}' }))).rejects.toThrow(
+    /is not authorized to perform: sqs:SendMessage on resource: arn:aws:sqs:.*Telemetry/,
+  )
+  await expect(asSweep.send(new ReceiveMessageCommand({ QueueUrl: queues.status }))).resolves.toBeDefined()
+  asSweep.destroy()
+})
+
+it('grants no role a statement whose removal would break nothing', async () => {
+  await useEveryRight()
+  await vi.waitFor(async () => expect(await unusedStatements(readRoles(assembly))).toEqual([]), {
+    timeout: 30_000,
+    interval: 500,
+  })
+})
+
+it('finds a statement that nobody uses', async () => {
+  const roles = readRoles(assembly)
+  const [arn, role] = [...roles].find(([name]) => name.includes('IngestRole'))!
+  const tooMuch = { effect: 'Allow' as const, actions: ['s3:GetObject'], resources: ['*'] }
+  roles.set(arn, { ...role, statements: [...role.statements, tooMuch] })
+  expect(await unusedStatements(roles)).toContain(`${arn}: s3:GetObject on *`)
+})
+
+async function unusedStatements(roles: Map<string, Role>): Promise<string[]> {
+  const functions = functionResources(assembly)
+  const roleOf = new Map(functions.map((one) => [assembly.ref(one), String(one.properties.Role)]))
+  const needs = readNeeds(assembly, functions)
+  const made = await calls()
+  const breaks = (without: Role) =>
+    unmetNeeds(needs, new Map(roles).set(without.arn, without)).length > 0 ||
+    made.some(
+      (call) => roleOf.get(call.functionName) === without.arn && !isAllowed(without, call.action, call.resource),
+    )
+  return [...roles.values()]
+    .filter(({ arn }) => needs.some(({ role }) => role === arn))
+    .flatMap((role) =>
+      role.statements
+        .filter((_, index) => !breaks({ ...role, statements: role.statements.toSpliced(index, 1) }))
+        .map(({ actions, resources }) => `${role.arn}: ${actions.join(', ')} on ${resources.join(', ')}`),
+    )
+}
+
+/** A gateway has been enrolled. Then: readings and heartbeats that somebody watches, refused ones, a redrive, a silence. */
+async function useEveryRight(): Promise<void> {
+  const watcher = await openLiveSocket(api)
+  watcher.send({ type: 'subscribe', plant: plant.plantId })
+  await vi.waitFor(() => expect(watcher.messages.map(({ type }) => type)).toContain('snapshot'), 10_000)
+  await send(queues.telemetry, telemetry(plant, 'press', {}))
+  await send(queues.status, status(plant, heartbeat()))
+  await send(queues.telemetry, telemetry(plant, 'press', {}, { payload: 'no JSON' }))
+  await send(queues.status, status(plant, heartbeat(), { payload: 'no JSON' }))
+  await vi.waitFor(async () => {
+    const { items } = (await api.get('/dead-letters?code=invalid_json')) as DeadLetterPage
+    expect(items).toHaveLength(2)
+  }, 20_000)
+  await api.post('/dead-letters/redrive', { code: 'invalid_json' })
+  await invoke('iot-telemetry-dev-redrive')
+
+  await vi.waitFor(async () => {
+    const { rowCount } = await database.query(
+      `update gateways set status_at = status_at - 600000, last_seen_at = last_seen_at - 600000
+       where thing_name = $1 and connection = 'online'`,
+      [plant.thingName],
+    )
+    expect(rowCount).toBe(1)
+  }, 10_000)
+  await invoke(functionName('PresenceSweep'))
+  watcher.stop()
+}
+
+const heartbeat = () => ({
+  ...{ schemaVersion: 1, timestamp: Date.now(), state: 'online', sessionId: 'rights' },
+  gateway: { thingName: plant.thingName, version: '1.0.0', uptimeSec: 10 },
+  health: { internet: 'up', mqtt: 'up', plcLink: 'up', buffer: { mode: 'live', queuedMessages: 0 } },
+})
+
+/** By the construct's name. */
+function functionName(id: string): string {
+  const found = functionResources(assembly).filter(({ logicalId }) => logicalId.slice(0, -8) === id)
+  expect(found).toHaveLength(1)
+  return String(assembly.ref(found[0]!))
+}
