@@ -5,7 +5,7 @@ import { Permission, Role } from './permissions.ts'
 import { EpochMs, Slug, TagName, ThingName } from './slugs.ts'
 import { Quality, Scalar } from './telemetry.ts'
 
-const Uuid = v.pipe(v.string(), v.uuid())
+export const Uuid = v.pipe(v.string(), v.uuid())
 /** An IANA name, for instance America/Argentina/Buenos_Aires. */
 const TimeZone = v.pipe(v.string(), v.check(isTimeZone, 'must be an IANA time zone, for instance Europe/Madrid'))
 const Name = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(120))
@@ -24,6 +24,15 @@ function isTimeZone(zone: string): boolean {
 /** Plants that a user may see: all of the tenant's, or these. */
 export const PlantAccess = v.union([v.literal('all'), v.array(Uuid)])
 export type PlantAccess = v.InferOutput<typeof PlantAccess>
+
+/** In lower case: one address is one account, however it is written. */
+export const Email = v.pipe(
+  v.string(),
+  v.trim(),
+  v.toLowerCase(),
+  v.maxLength(254),
+  v.email('must be an e-mail address'),
+)
 
 /** RFC 9457 problem details, plus a code for programs and the request's id for support. */
 export const Problem = v.object({
@@ -50,7 +59,7 @@ export type PageQuery = v.InferOutput<typeof PageQuery>
 /** Epoch ms in a query. */
 export const EpochMsText = v.pipe(v.string(), v.regex(/^\d{1,15}$/, 'must be epoch milliseconds'), v.transform(Number))
 
-const page = <T extends v.GenericSchema>(item: T) =>
+export const page = <T extends v.GenericSchema>(item: T) =>
   v.object({ items: v.array(item), nextCursor: v.nullable(v.string()) })
 
 export const Me = v.object({
@@ -97,6 +106,9 @@ export const ChangePlant = v.pipe(
 )
 export type ChangePlant = v.InferOutput<typeof ChangePlant>
 
+export const CreatePlant = v.strictObject({ slug: Slug, province: Slug, name: Name, timeZone: TimeZone })
+export type CreatePlant = v.InferOutput<typeof CreatePlant>
+
 export const Machine = v.object({ ...LiveMachine.entries, plantId: Uuid })
 export type Machine = v.InferOutput<typeof Machine>
 /** At least one field. A name of null shows the slug. */
@@ -109,6 +121,19 @@ export const ChangeMachine = v.pipe(
   v.check((change) => Object.keys(change).length > 0, 'must change something'),
 )
 export type ChangeMachine = v.InferOutput<typeof ChangeMachine>
+
+/** Active from the start. A machine that nobody makes appears with its first reading, as pending. */
+export const CreateMachine = v.strictObject({ slug: Slug, name: v.optional(v.nullable(Name)) })
+export type CreateMachine = v.InferOutput<typeof CreateMachine>
+
+/** All of them or none. */
+export const ChangeMachines = v.strictObject({
+  machineIds: v.pipe(v.array(Uuid), v.minLength(1), v.maxLength(500)),
+  status: v.picklist(['active', 'retired']),
+})
+export type ChangeMachines = v.InferOutput<typeof ChangeMachines>
+export const ChangedMachines = v.object({ changed: v.number() })
+export type ChangedMachines = v.InferOutput<typeof ChangedMachines>
 
 export const MachinePage = page(Machine)
 export type MachinePage = v.InferOutput<typeof MachinePage>
@@ -406,10 +431,10 @@ export const AdminCommand = v.variant('command', [
     timeZone: TimeZone,
   }),
   v.strictObject({
-    command: v.literal('user create'),
+    command: v.literal('user invite'),
     tenant: Slug,
-    email: v.pipe(v.string(), v.email()),
-    /** Absent: the person sets it by the reset e-mail. */
+    email: Email,
+    /** Absent: the person sets it by a link. */
     password: v.optional(v.pipe(v.string(), v.minLength(8))),
     role: Role,
     /** Slugs of plants, or all. */
@@ -425,6 +450,7 @@ export type AdminCommand = v.InferOutput<typeof AdminCommand>
 
 /** `message` says what came of it, or what is in the way; `id` is of what is there now. */
 export const AdminAnswer = v.variant('status', [
+  v.object({ status: v.literal('invited'), id: Uuid, message: v.string(), link: v.string() }),
   v.object({ status: v.picklist(['created', 'exists']), id: Uuid, message: v.string() }),
   v.object({ status: v.picklist(['accepted', 'refused']), message: v.string() }),
   v.object({ status: v.literal('listed'), message: v.string(), items: v.array(DeadLetter) }),

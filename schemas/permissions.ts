@@ -25,12 +25,17 @@ export type Permission = v.InferOutput<typeof Permission>
 /** Routes for a user, by operationId. */
 export const OPERATIONS = {
   getMe: 'see',
+  changeMe: 'see',
+  signOutMe: 'see',
   listPlants: 'see',
   getPlant: 'see',
+  createPlant: 'administer',
   changePlant: 'administer',
   listMachines: 'see',
   getMachine: 'see',
+  createMachine: 'manage',
   changeMachine: 'manage',
+  changeMachines: 'manage',
   listTags: 'see',
   getHistory: 'see',
   listEvents: 'see',
@@ -44,6 +49,13 @@ export const OPERATIONS = {
   listDeadLetters: 'administer',
   redriveDeadLetters: 'administer',
   discardDeadLetter: 'administer',
+  listUsers: 'administer',
+  createUser: 'administer',
+  getUser: 'administer',
+  changeUser: 'administer',
+  inviteUser: 'administer',
+  signOutUser: 'administer',
+  listAudit: 'administer',
   createTicket: 'see',
 } as const satisfies Record<string, Permission>
 export type Operation = keyof typeof OPERATIONS

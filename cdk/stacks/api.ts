@@ -7,7 +7,7 @@ import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
 import { LogGroup } from 'aws-cdk-lib/aws-logs'
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager'
 import type { Construct } from 'constructs'
-import { houseFunction, type Surroundings } from '../constructs/lambda.ts'
+import { type Access, houseFunction, type Surroundings } from '../constructs/lambda.ts'
 import type { DataStack } from './data.ts'
 import type { LiveStack } from './live.ts'
 
@@ -56,14 +56,28 @@ export class ApiStack extends Stack {
       },
     })
 
+    const serviceAccount = new Secret(this, 'FirebaseServiceAccount', {
+      description: 'Service account key (JSON) of the Firebase project: put it here before the first user is invited',
+      removalPolicy: RemovalPolicy.DESTROY,
+    })
+    const accounts: Access = {
+      environment: {
+        FIREBASE_PROJECT_ID: settings.firebase.projectId,
+        FIREBASE_API_KEY: settings.firebase.apiKey,
+        FIREBASE_SECRET_ARN: serviceAccount.secretArn,
+      },
+      statements: [
+        new PolicyStatement({ actions: ['secretsmanager:GetSecretValue'], resources: [serviceAccount.secretArn] }),
+      ],
+    }
+
     const api = houseFunction(this, 'Api', surroundings, {
       folder: 'api',
       description: 'The HTTP API',
       memoryMb: 1024,
       timeout: Duration.seconds(28), // API Gateway answers 504 after 30 s.
-      access: [postgres.as('iot_api'), redis.access, { statements: this.#onboarding() }],
+      access: [postgres.as('iot_api'), redis.access, live.posting, accounts, { statements: this.#onboarding() }],
       environment: {
-        FIREBASE_PROJECT_ID: settings.firebase.projectId,
         API_URL: httpApi.apiEndpoint,
         REALTIME_URL: live.url,
         HOT_RETENTION_DAYS: String(settings.hotRetentionDays),
@@ -93,29 +107,13 @@ export class ApiStack extends Stack {
     })
     for (const { method, path } of OPEN_ROUTES) httpApi.addRoutes({ path, methods: [method], integration })
 
-    const serviceAccount = new Secret(this, 'FirebaseServiceAccount', {
-      description: 'Service account key (JSON) of the Firebase project: put it here before the first user is created',
-      removalPolicy: RemovalPolicy.DESTROY,
-    })
     const admin = houseFunction(this, 'Admin', surroundings, {
       folder: 'admin',
       functionName: `iot-telemetry-${settings.stage}-admin`,
       description: 'Creates tenants, plants and first users (npm run admin)',
       memoryMb: 512,
       timeout: Duration.seconds(30),
-      access: [
-        postgres.as('iot_admin'),
-        {
-          environment: { FIREBASE_SECRET_ARN: serviceAccount.secretArn },
-          statements: [
-            new PolicyStatement({
-              actions: ['secretsmanager:GetSecretValue'],
-              resources: [serviceAccount.secretArn],
-            }),
-          ],
-        },
-      ],
-      environment: { FIREBASE_PROJECT_ID: settings.firebase.projectId },
+      access: [postgres.as('iot_admin'), accounts],
     })
 
     new CfnOutput(this, 'ApiUrl', { value: httpApi.apiEndpoint })

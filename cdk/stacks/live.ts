@@ -12,6 +12,8 @@ export class LiveStack extends Stack {
   /** `wss://…`, for browsers. */
   readonly url: string
   readonly socketHost: string
+  /** To post to the sockets, and to close them. */
+  readonly posting: Access
 
   constructor(
     scope: Construct,
@@ -33,7 +35,7 @@ export class LiveStack extends Stack {
     this.url = stage.url
     this.socketHost = `${socket.apiId}.execute-api.${this.region}.${this.urlSuffix}`
 
-    const posting: Access = {
+    this.posting = {
       environment: { AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI: stage.callbackUrl },
       statements: [
         new PolicyStatement({
@@ -53,7 +55,7 @@ export class LiveStack extends Stack {
       description: 'Connects browsers by ticket and sends them the snapshot of a plant',
       memoryMb: 512,
       timeout: Duration.seconds(15),
-      access: [postgres.as('iot_api'), redis.access, posting],
+      access: [postgres.as('iot_api'), redis.access, this.posting],
     })
     for (const route of ['$connect', '$disconnect', '$default'])
       socket.addRoute(route, { integration: new WebSocketLambdaIntegration(`Route${route.slice(1)}`, liveSocket) })
@@ -64,7 +66,7 @@ export class LiveStack extends Stack {
         description: 'Posts what changed in a plant to everybody who watches it',
         memoryMb: 512,
         timeout: fanOut.timeout,
-        access: [redis.access, posting],
+        access: [redis.access, this.posting],
       }),
     )
     new CfnOutput(this, 'RealtimeUrl', { value: this.url })

@@ -1,26 +1,23 @@
 /** Commands of the platform team (`npm run admin`). Invoked with AWS credentials only; no API leads here. */
 import type { Context } from 'aws-lambda'
-import type { Auth } from 'firebase-admin/auth'
 import * as v from 'valibot'
 import { type AdminAnswer, AdminCommand } from '../../schemas/api.ts'
 import type { Database } from '../data/database.ts'
-import { postgresEnvironment, readEnvironment } from '../runtime/environment.ts'
+import { type Accounts, openAccounts } from '../runtime/accounts.ts'
+import { accountsEnvironment, postgresEnvironment, readEnvironment } from '../runtime/environment.ts'
 import { frame, logger } from '../runtime/frame.ts'
 import { openPostgres } from '../runtime/postgres.ts'
-import { openFirebase } from './firebase-accounts.ts'
 import { runCommand } from './run-command.ts'
 
 const environment = readEnvironment({
   ...postgresEnvironment,
-  FIREBASE_PROJECT_ID: v.string(),
-  FIREBASE_SECRET_ARN: v.string(),
-  FIREBASE_AUTH_EMULATOR_HOST: v.optional(v.string()),
+  ...accountsEnvironment,
 })
 
-let auth: Auth | undefined
+let accounts: Accounts | undefined
 const services = {
   db: openPostgres<Database>(environment).db,
-  firebase: async () => (auth ??= await openFirebase(environment)),
+  accounts: async () => (accounts ??= await openAccounts(environment)),
 }
 
 export const handler = frame(async (event: unknown, context: Context): Promise<AdminAnswer> => {

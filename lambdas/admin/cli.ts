@@ -16,7 +16,8 @@ try {
   const answer = await invoke(local ? localClient() : new LambdaClient(), functionName, command)
   if (answer.status === 'refused') throw new Error(answer.message)
   if (answer.status === 'listed') for (const letter of answer.items) console.log(lineOf(letter))
-  console.log('id' in answer ? `${answer.message} (${answer.id})` : answer.message)
+  if (answer.status === 'invited') console.log(`${answer.message}\n${answer.link}`)
+  else console.log('id' in answer ? `${answer.message} (${answer.id})` : answer.message)
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error))
   process.exitCode = error instanceof WrongUse ? 2 : 1

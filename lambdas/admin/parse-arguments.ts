@@ -6,7 +6,7 @@ export const USAGE = `Usage: npm run admin -- <command> [--function NAME | --loc
 
   tenant create <tenant> --name NAME
   plant create <tenant> <province> <plant> --name NAME --time-zone ZONE
-  user create <tenant> <email> --role viewer|plant_operator|manager|admin --plants all|PLANT,… [--password PASSWORD]
+  user invite <tenant> <email> --role viewer|plant_operator|manager|admin --plants all|PLANT,… [--password PASSWORD]
   dead-letter list [--code CODE]
   dead-letter redrive --code CODE | --ids ID,…
 
@@ -21,7 +21,7 @@ const DEFAULT_FUNCTION = 'iot-telemetry-dev-admin'
 const POSITIONALS: Record<AdminCommand['command'], string[]> = {
   'tenant create': ['slug'],
   'plant create': ['tenant', 'province', 'slug'],
-  'user create': ['tenant', 'email'],
+  'user invite': ['tenant', 'email'],
   'dead-letter list': [],
   'dead-letter redrive': [],
 }

@@ -1,24 +1,20 @@
-import type { Auth } from 'firebase-admin/auth'
 import type { Kysely } from 'kysely'
+import { v7 as uuidv7 } from 'uuid'
 import type { AdminAnswer, AdminCommand } from '../../schemas/api.ts'
-import {
-  createPlant,
-  createTenant,
-  createUser,
-  findTenantId,
-  findUserByEmail,
-  plantIdsBySlug,
-} from '../data/admin-tenants.ts'
+import { createTenant, ensurePlant, findTenantId, findUserByEmail, plantIdsBySlug } from '../data/admin-tenants.ts'
 import { listDeadLetters, requestRedrive } from '../data/dead-letters.ts'
 import type { Database } from '../data/database.ts'
-import { ensureAccount } from './firebase-accounts.ts'
+import { inTenant } from '../data/tenant-transaction.ts'
+import { nameAccount, reserveUser } from '../data/users.ts'
+import { writeAudit } from '../data/write-audit.ts'
+import type { Accounts } from '../runtime/accounts.ts'
 
 type Command<Name extends AdminCommand['command']> = Extract<AdminCommand, { command: Name }>
 
 export interface Services {
   db: Kysely<Database>
   /** Opened by the commands that need it only. */
-  firebase: () => Promise<Auth>
+  accounts: () => Promise<Accounts>
 }
 
 export function runCommand(services: Services, command: AdminCommand, requestId: string): Promise<AdminAnswer> {
@@ -27,8 +23,8 @@ export function runCommand(services: Services, command: AdminCommand, requestId:
       return tenantCreate(services, command, requestId)
     case 'plant create':
       return plantCreate(services, command, requestId)
-    case 'user create':
-      return userCreate(services, command, requestId)
+    case 'user invite':
+      return userInvite(services, command, requestId)
     case 'dead-letter list':
       return deadLetterList(services, command)
     case 'dead-letter redrive':
@@ -52,39 +48,48 @@ async function plantCreate(
 ): Promise<AdminAnswer> {
   const tenantId = await findTenantId(db, command.tenant)
   if (tenantId === undefined) return noTenant(command.tenant)
-  const { created, row } = await createPlant(db, tenantId, command, requestId)
+  const { created, row } = await ensurePlant(db, tenantId, command, requestId)
   if (row.province !== command.province) {
     return refused(`plant ${row.slug} exists in province ${row.province}: a slug is used once per tenant`)
   }
   return done(created, row.id, `plant ${row.slug} of ${command.tenant}`)
 }
 
-async function userCreate(
-  { db, firebase }: Services,
-  command: Command<'user create'>,
+/** With a password there is nothing to invite to; else whoever has asked hands the link over, and Firebase mails it. */
+async function userInvite(
+  { db, accounts }: Services,
+  command: Command<'user invite'>,
   requestId: string,
 ): Promise<AdminAnswer> {
   const tenantId = await findTenantId(db, command.tenant)
   if (tenantId === undefined) return noTenant(command.tenant)
-  const email = command.email.toLowerCase()
-  const known = await findUserByEmail(db, email)
-  if (known !== undefined) {
-    if (known.tenant_id !== tenantId) return refused(`${email} belongs to another tenant; an address has one`)
-    if (known.role !== command.role) return refused(`${email} exists with the role ${known.role}`)
-    return done(false, known.id, `user ${email}`)
-  }
+  const { email, role, password } = command
   const plants = await resolvePlants(db, tenantId, command.plants)
   if ('missing' in plants)
     return refused(`${command.tenant} has no plant ${plants.missing.join(', ')}: create it first`)
 
-  const firebaseUid = await ensureAccount(await firebase(), email, command.password)
-  const id = await createUser(
-    db,
-    tenantId,
-    { firebaseUid, email, role: command.role, plants: plants.access },
-    requestId,
-  )
-  return done(true, id, `user ${email}`)
+  const by = { tenantId, userId: null, requestId }
+  const newId = uuidv7()
+  const wanted = { userId: newId, email, role, plantAccess: plants.access }
+  const isNew = await inTenant(db, tenantId, (transaction) => reserveUser(transaction, by, wanted))
+  const known = isNew ? undefined : await findUserByEmail(db, email)
+  if (known !== undefined && known.tenant_id !== tenantId)
+    return refused(`${email} belongs to another tenant; an address has one`)
+  if (known !== undefined && known.role !== role) return refused(`${email} exists with the role ${known.role}`)
+  const id = known?.id ?? newId
+  if (known?.firebase_uid && password !== undefined) return done(false, id, `user ${email}`)
+
+  const opened = await accounts()
+  const { uid: firebaseUid } = await opened.ensure(email, password)
+  const link = password === undefined ? await opened.invitationLink(email) : undefined
+  await inTenant(db, tenantId, async (transaction) => {
+    await nameAccount(transaction, by, { userId: id, firebaseUid, invitedAt: link === undefined ? null : Date.now() })
+    if (link !== undefined) await writeAudit(transaction, { ...by, action: 'user.invite', subject: email })
+  })
+  if (link === undefined) return done(isNew, id, `user ${email}`)
+  const mailed = await opened.mailInvitation(email, null)
+  const mail = mailed ? 'Firebase mails a link to set a password' : 'the mail was NOT sent'
+  return { status: 'invited', id, message: `user ${email} invited: ${mail}; this one works as well, once:`, link }
 }
 
 const LISTED = 100

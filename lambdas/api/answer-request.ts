@@ -23,8 +23,9 @@ import type { Services } from './services.ts'
 type Event = APIGatewayProxyEventV2
 type Answer = APIGatewayProxyStructuredResultV2
 type Call = OpenCall<v.GenericSchema, v.GenericSchema, v.GenericSchema>
+type OwnCall = Call & { user: User; authTime: number }
 
-const Authorized = v.object({ authorizer: v.object({ lambda: v.object({ uid: v.string() }) }) })
+const Authorized = v.object({ authorizer: v.object({ lambda: v.object({ uid: v.string(), authTime: v.number() }) }) })
 
 /** For whoever asks the API itself: through CloudFront come those of the page. No answer of an API is a page or is framed. */
 const SECURITY_HEADERS = {
@@ -69,7 +70,8 @@ async function callRoute(
   if (route.kind === 'open') return answerOf(route, await route.handle(callOf(route, params, services, event)))
   const authorized = v.safeParse(Authorized, event.requestContext)
   if (!authorized.success) throw new ApiError('unauthenticated', 'Send the ID token as a bearer token.')
-  const user = await currentUser(services, authorized.output.authorizer.lambda.uid)
+  const { uid, authTime } = authorized.output.authorizer.lambda
+  const user = await currentUser(services, { uid, authTime })
   logger.appendKeys({ tenant: user.tenantSlug, userId: user.userId })
   await limitRate(services, user)
   if (!roleMay(user.role, OPERATIONS[route.operationId])) {
@@ -77,13 +79,13 @@ async function callRoute(
   }
   const call = callOf(route, params, services, event)
   const keyed = readKey(route, user, event)
-  if (route.kind === 'change') return change(route, call, user, keyed, event.headers['if-match'])
+  if (route.kind === 'change') return change(route, { ...call, user, authTime }, keyed, event.headers['if-match'])
   if (event.headers['if-match'] !== undefined && route.method !== 'GET') {
     throw invalidField('If-Match', 'cannot be checked by this operation')
   }
   return keyed === undefined
-    ? answerOf(route, await route.handle({ ...call, user, newId: uuidv7() }))
-    : once(route, call, user, keyed)
+    ? answerOf(route, await route.handle({ ...call, user, authTime, newId: uuidv7() }))
+    : once(route, { ...call, user, authTime }, keyed)
 }
 
 /** Path, query and body after their schemas: not before it is known that the caller may ask. */
@@ -97,8 +99,7 @@ function callOf(route: Route, params: Record<string, string>, services: Services
 /** In one transaction with its key's answer. */
 async function change(
   route: ChangeRoute,
-  call: Call,
-  user: User,
+  call: OwnCall,
   keyed: Keyed | undefined,
   ifMatch: string | undefined,
 ): Promise<Answer> {
@@ -113,7 +114,7 @@ async function change(
     if ('answer' in begun) return begun.answer
     const outcome = await route.handle({
       ...call,
-      ...{ user, newId: begun.newId, transaction, mustMatch },
+      ...{ newId: begun.newId, transaction, mustMatch },
       afterCommit: (one) => later.push(one),
     })
     if (ifMatch !== undefined && !isChecked) throw invalidField('If-Match', 'cannot be checked by this operation')
@@ -121,19 +122,20 @@ async function change(
     if (keyed !== undefined) await endKeyed(transaction, keyed, answer)
     return answer
   }
-  const answer = await inTenant(call.services.db, user.tenantId, work)
+  const answer = await inTenant(call.services.db, call.user.tenantId, work)
   for (const one of later) await one()
   return answer
 }
 
 /** Work of several transactions: the key is claimed before, and given back when the work has failed. */
-async function once(route: UserRoute, call: Call, user: User, keyed: Keyed): Promise<Answer> {
+async function once(route: UserRoute, call: OwnCall, keyed: Keyed): Promise<Answer> {
+  const { user } = call
   const { db } = call.services
   const begun = await inTenant(db, user.tenantId, (transaction) => beginKeyed(transaction, keyed))
   if ('answer' in begun) return begun.answer
   let answer: Answer
   try {
-    answer = answerOf(route, await route.handle({ ...call, user, newId: begun.newId }))
+    answer = answerOf(route, await route.handle({ ...call, newId: begun.newId }))
   } catch (error) {
     await inTenant(db, user.tenantId, (transaction) => releaseKey(transaction, keyed))
     throw error

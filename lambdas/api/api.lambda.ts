@@ -1,9 +1,12 @@
 /** HTTP API under /v1. Its routes: routes.ts. Throws only what the frame cannot turn into an answer. */
+import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
 import { IoTClient } from '@aws-sdk/client-iot'
 import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import * as v from 'valibot'
 import type { Database } from '../data/database.ts'
+import type { Accounts } from '../runtime/accounts.ts'
 import {
+  accountsEnvironment,
   historyEnvironment,
   postgresEnvironment,
   readEnvironment,
@@ -22,15 +25,21 @@ const environment = readEnvironment({
   ...redisEnvironment,
   ...retentionEnvironment,
   ...historyEnvironment,
+  ...accountsEnvironment,
   API_URL: v.pipe(v.string(), v.url()),
   REALTIME_URL: v.pipe(v.string(), v.url()),
   IOT_CA_PEM: v.optional(v.string(), AMAZON_ROOT_CAS),
 })
 
+let accounts: Promise<Accounts> | undefined
+
 const services = {
   db: openPostgres<Database>(environment).db,
   redis: openRedis(environment),
   iot: new IoTClient(),
+  // Its endpoint comes from AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI.
+  sockets: new ApiGatewayManagementApiClient(),
+  accounts: () => (accounts ??= openedAccounts()),
   apiUrl: environment.API_URL.replace(/\/$/, ''),
   realtimeUrl: environment.REALTIME_URL,
   hotRetentionDays: environment.HOT_RETENTION_DAYS,
@@ -40,3 +49,14 @@ const services = {
 }
 
 export const handler = frame((event: APIGatewayProxyEventV2) => answerRequest(services, event))
+
+/** A failure is not kept: the secret may be there a moment later. */
+async function openedAccounts(): Promise<Accounts> {
+  try {
+    const { openAccounts } = await import('../runtime/accounts.ts')
+    return await openAccounts(environment)
+  } catch (error) {
+    accounts = undefined
+    throw error
+  }
+}

@@ -1,6 +1,17 @@
 /** What people change of each kind of object: what its ETag is made of. */
 import type { Machine, Plant } from '../../schemas/api.ts'
+import type { UserAccount } from '../../schemas/people.ts'
 
 export const plantVersion = ({ name, timeZone }: Pick<Plant, 'name' | 'timeZone'>) => [name, timeZone]
 
 export const machineVersion = ({ name, status }: Pick<Machine, 'name' | 'status'>) => [name, status]
+
+export const userVersion = ({
+  role,
+  plantAccess,
+  disabled,
+}: Pick<UserAccount, 'role' | 'plantAccess' | 'disabled'>) => [
+  role,
+  plantAccess === 'all' ? plantAccess : plantAccess.toSorted(),
+  disabled,
+]

@@ -3,6 +3,7 @@ import { type ConversionConfig, toJsonSchema } from '@valibot/to-json-schema'
 import type { GenericSchema } from 'valibot'
 import packageJson from '../../package.json' with { type: 'json' }
 import * as api from '../../schemas/api.ts'
+import * as people from '../../schemas/people.ts'
 import { OPEN_OPERATIONS, OPERATIONS, PERMISSIONS } from '../../schemas/permissions.ts'
 import type { Route } from './route.ts'
 
@@ -33,6 +34,15 @@ const components: Record<string, GenericSchema> = {
   RedriveRequest: api.RedriveRequest,
   RedriveAnswer: api.RedriveAnswer,
   DiscardRequest: api.DiscardRequest,
+  CreatePlant: api.CreatePlant,
+  CreateMachine: api.CreateMachine,
+  UserAccount: people.UserAccount,
+  UserAccountPage: people.UserAccountPage,
+  CreateUser: people.CreateUser,
+  ChangeUser: people.ChangeUser,
+  InvitedUser: people.InvitedUser,
+  AuditEntry: people.AuditEntry,
+  AuditPage: people.AuditPage,
   RealtimeTicket: api.RealtimeTicket,
   Health: api.Health,
 }
@@ -68,7 +78,16 @@ export function openApiDocument(routes: readonly Route[]): Record<string, unknow
   }
 }
 
-const requestBodies = ['CreateGateway', 'EnrolmentRequest', 'RedriveRequest', 'DiscardRequest']
+const requestBodies = [
+  'CreatePlant',
+  'CreateMachine',
+  'CreateUser',
+  'ChangeUser',
+  'CreateGateway',
+  'EnrolmentRequest',
+  'RedriveRequest',
+  'DiscardRequest',
+]
 
 /** Without itself among the definitions: it would come out as a reference to itself. */
 function component(name: string, schema: GenericSchema) {

@@ -31,6 +31,8 @@ export interface UserCall<Params extends Schema, Query extends Schema, Body exte
   Body
 > {
   user: User
+  /** Epoch seconds of the sign-in. */
+  authTime: number
   /**
    * For the id of what the call creates. The same again when a request with an Idempotency-Key is repeated after it broke
    * off half-way, so that what was made before is found by it.

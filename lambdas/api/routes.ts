@@ -22,17 +22,34 @@ import { route as listMachines } from './routes/list-machines.ts'
 import { route as listPlants } from './routes/list-plants.ts'
 import { route as listTags } from './routes/list-tags.ts'
 import { route as redriveDeadLetters } from './routes/redrive-dead-letters.ts'
+import { route as changeMachines } from './routes/change-machines.ts'
+import { route as changeMe } from './routes/change-me.ts'
+import { route as changeUser } from './routes/change-user.ts'
+import { route as createMachine } from './routes/create-machine.ts'
+import { route as createPlant } from './routes/create-plant.ts'
+import { route as createUser } from './routes/create-user.ts'
+import { route as getUser } from './routes/get-user.ts'
+import { route as inviteUser } from './routes/invite-user.ts'
+import { route as listAudit } from './routes/list-audit.ts'
+import { route as listUsers } from './routes/list-users.ts'
+import { route as signOutMe } from './routes/sign-out-me.ts'
+import { route as signOutUser } from './routes/sign-out-user.ts'
 import type { Route } from './route.ts'
 
 /** Every route of the API. The dispatcher, the OpenAPI document and the tests of permissions work from this list. */
 export const routes: readonly Route[] = [
   getMe,
+  changeMe,
+  signOutMe,
   listPlants,
   getPlant,
+  createPlant,
   changePlant,
   listMachines,
   getMachine,
+  createMachine,
   changeMachine,
+  changeMachines,
   listTags,
   getHistory,
   listEvents,
@@ -47,6 +64,13 @@ export const routes: readonly Route[] = [
   listDeadLetters,
   redriveDeadLetters,
   discardDeadLetter,
+  listUsers,
+  createUser,
+  getUser,
+  changeUser,
+  inviteUser,
+  signOutUser,
+  listAudit,
   createTicket,
   getHealth,
   openApiRoute(() => routes),

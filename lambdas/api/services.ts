@@ -1,6 +1,8 @@
+import type { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
 import type { IoTClient } from '@aws-sdk/client-iot'
 import type { Kysely } from 'kysely'
 import type { Database } from '../data/database.ts'
+import type { Accounts } from '../runtime/accounts.ts'
 import type { Redis } from '../runtime/redis.ts'
 import type { RateLimits } from './rate-limit.ts'
 
@@ -9,6 +11,10 @@ export interface Services {
   db: Kysely<Database>
   redis: Redis
   iot: IoTClient
+  /** Live sockets of browsers. */
+  sockets: ApiGatewayManagementApiClient
+  /** Opened by the routes that need it only. */
+  accounts: () => Promise<Accounts>
   /** Public base of this API, without a slash at its end: gateways are told to enrol there. */
   apiUrl: string
   /** Where browsers open the live socket. */

@@ -1,6 +1,8 @@
 /** What the platform team creates. Each function is idempotent: it tells whether the row was there already. */
 import type { Kysely, Selectable } from 'kysely'
 import { v7 as uuidv7 } from 'uuid'
+import type { CreatePlant } from '../../schemas/api.ts'
+import { createPlant } from './create-plant.ts'
 import type { Database, Plants, Tenants, Users } from './database.ts'
 import { writeAudit } from './write-audit.ts'
 
@@ -36,42 +38,23 @@ export async function findTenantId(db: Kysely<Database>, slug: string): Promise<
   return row?.id
 }
 
-export function createPlant(
+/** The plant of that slug, made where there was none. */
+export function ensurePlant(
   db: Kysely<Database>,
   tenantId: string,
-  plant: { slug: string; province: string; name: string; timeZone: string },
+  plant: CreatePlant,
   requestId: string,
 ): Promise<Done<Plants>> {
-  const { slug, province, name, timeZone } = plant
   return db.transaction().execute(async (transaction) => {
-    const now = Date.now()
-    const created = await transaction
-      .insertInto('plants')
-      .values({
-        id: uuidv7(),
-        tenant_id: tenantId,
-        province,
-        slug,
-        name,
-        time_zone: timeZone,
-        created_at: now,
-        updated_at: now,
-      })
-      .onConflict((conflict) => conflict.columns(['tenant_id', 'slug']).doNothing())
-      .returningAll()
-      .executeTakeFirst()
-    if (created === undefined) {
-      const row = await transaction
-        .selectFrom('plants')
-        .selectAll()
-        .where('tenant_id', '=', tenantId)
-        .where('slug', '=', slug)
-        .executeTakeFirstOrThrow()
-      return { created: false, row }
-    }
-    const entry = { tenantId, userId: null, requestId, action: 'plant.create', subject: slug }
-    await writeAudit(transaction, { ...entry, after: { province, name, timeZone } })
-    return { created: true, row: created }
+    const by = { tenantId, userId: null, requestId }
+    const created = await createPlant(transaction, by, { ...plant, plantId: uuidv7() })
+    const row = await transaction
+      .selectFrom('plants')
+      .selectAll()
+      .where('tenant_id', '=', tenantId)
+      .where('slug', '=', plant.slug)
+      .executeTakeFirstOrThrow()
+    return { created, row }
   })
 }
 
@@ -94,38 +77,4 @@ export async function plantIdsBySlug(
 /** Whatever tenant the user belongs to. */
 export function findUserByEmail(db: Kysely<Database>, email: string): Promise<Selectable<Users> | undefined> {
   return db.selectFrom('users').selectAll().where('email', '=', email).executeTakeFirst()
-}
-
-interface NewUser {
-  firebaseUid: string
-  email: string
-  role: Users['role']
-  plants: 'all' | string[]
-}
-
-export function createUser(
-  db: Kysely<Database>,
-  tenantId: string,
-  { firebaseUid, email, role, plants }: NewUser,
-  requestId: string,
-): Promise<string> {
-  return db.transaction().execute(async (transaction) => {
-    const { id } = await transaction
-      .insertInto('users')
-      .values({
-        id: uuidv7(),
-        tenant_id: tenantId,
-        firebase_uid: firebaseUid,
-        email,
-        role,
-        all_plants: plants === 'all',
-        plant_ids: plants === 'all' ? [] : plants,
-        created_at: Date.now(),
-      })
-      .returning('id')
-      .executeTakeFirstOrThrow()
-    const entry = { tenantId, userId: null, requestId, action: 'user.create', subject: email }
-    await writeAudit(transaction, { ...entry, after: { role, plants } })
-    return id
-  })
 }

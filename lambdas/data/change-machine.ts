@@ -18,7 +18,14 @@ export async function changeMachine(
     .selectFrom('machines')
     .innerJoin('plants', 'plants.id', 'machines.plant_id')
     .innerJoin('tenants', 'tenants.id', 'machines.tenant_id')
-    .select(['machines.slug', 'machines.name', 'machines.status', 'plants.slug as plant', 'tenants.slug as tenant'])
+    .select([
+      'machines.slug',
+      'machines.name',
+      'machines.status',
+      'machines.plant_id as plantId',
+      'plants.slug as plant',
+      'tenants.slug as tenant',
+    ])
     .where('machines.tenant_id', '=', by.tenantId)
     .where('machines.id', '=', machineId)
     .where(visiblePlant(access, 'machines.plant_id'))
@@ -34,7 +41,8 @@ export async function changeMachine(
     .where('tenant_id', '=', by.tenantId)
     .where('id', '=', machineId)
     .execute()
-  const { tenant, plant, slug } = found
-  await writeAudit(transaction, { ...by, action: 'machine.change', subject: `${plant}/${slug}`, before, after })
+  const { tenant, plant, plantId, slug } = found
+  const entry = { ...by, plantId, action: 'machine.change', subject: `${plant}/${slug}` }
+  await writeAudit(transaction, { ...entry, before, after })
   return { tenant, plant }
 }

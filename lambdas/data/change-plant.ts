@@ -31,6 +31,6 @@ export async function changePlant(
     .where('id', '=', plantId)
     .execute()
   const { slug, ...was } = before
-  await writeAudit(transaction, { ...by, action: 'plant.change', subject: slug, before: was, after })
+  await writeAudit(transaction, { ...by, plantId, action: 'plant.change', subject: slug, before: was, after })
   return true
 }

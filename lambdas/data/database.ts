@@ -34,6 +34,7 @@ export interface Tenants {
   name: string
   created_at: number
   disabled_at: number | null
+  deleting_at: number | null
 }
 
 export interface Plants {
@@ -59,6 +60,7 @@ export interface Machines {
   gateway_id: string | null
   units: ColumnType<Units, string | undefined, string>
   created_at: number
+  created_by: string | null
   updated_at: number
   updated_by: string | null
 }
@@ -96,14 +98,20 @@ export interface GatewayConnections {
 export interface Users {
   id: string
   tenant_id: string
-  firebase_uid: string
+  firebase_uid: string | null
   email: string
   role: Role
   all_plants: boolean
   plant_ids: Generated<string[]>
   locale: 'en' | 'es' | null
   disabled_at: number | null
+  sessions_valid_after: Generated<number>
+  invited_at: number | null
+  last_seen_at: number | null
   created_at: number
+  created_by: string | null
+  updated_at: number
+  updated_by: string | null
 }
 
 export interface Enrolments {
@@ -185,6 +193,7 @@ export interface FullSeqs {
 export interface AuditLog {
   id: string
   tenant_id: string
+  plant_id: string | null
   at: number
   user_id: string | null
   action: string

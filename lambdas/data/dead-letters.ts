@@ -7,17 +7,15 @@ import type { DeadLetter, DeadLetterQuery, PlantAccess } from '../../schemas/api
 import type { Database, Quarantine } from './database.ts'
 import { visiblePlant } from './visible-plants.ts'
 
-/** Place in the list: newest first, and by id where the times are equal. */
-export type DeadLetterKey = Pick<DeadLetter, 'quarantinedAt' | 'id'>
-
 type Filter = Pick<DeadLetterQuery, 'code' | 'machine' | 'from' | 'to'>
 
+/** Newest first, and by id where the times are equal. */
 export async function listDeadLetters(
   db: Kysely<Database>,
   tenantId: string | null,
   access: PlantAccess,
   { code, machine, from, to }: Filter,
-  { limit, after }: { limit: number; after: DeadLetterKey | undefined },
+  { limit, after }: { limit: number; after: { at: number; id: string } | undefined },
 ): Promise<DeadLetter[]> {
   const rows = await db
     .selectFrom('quarantine')
@@ -29,7 +27,7 @@ export async function listDeadLetters(
     .$if(from !== undefined, (query) => query.where('quarantined_at', '>=', from!))
     .$if(to !== undefined, (query) => query.where('quarantined_at', '<', to!))
     .$if(after !== undefined, (query) =>
-      query.where(sql<SqlBool>`(quarantined_at, id) < (${after!.quarantinedAt}::int8, ${after!.id}::uuid)`),
+      query.where(sql<SqlBool>`(quarantined_at, id) < (${after!.at}::int8, ${after!.id}::uuid)`),
     )
     .orderBy('quarantined_at', 'desc')
     .orderBy('id', 'desc')

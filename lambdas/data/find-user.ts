@@ -17,6 +17,10 @@ export const User = v.object({
   locale: v.nullable(v.picklist(['en', 'es'])),
   /** Set when the user or the whole tenant has been disabled. */
   disabledAt: v.nullable(v.number()),
+  /** Epoch ms: sign-ins before it are void. */
+  sessionsValidAfter: v.number(),
+  /** To the hour. */
+  lastSeenAt: v.nullable(v.number()),
 })
 export type User = v.InferOutput<typeof User>
 
@@ -31,6 +35,8 @@ interface Row {
   plant_ids: string[]
   locale: 'en' | 'es' | null
   disabled_at: number | null
+  sessions_valid_after: number
+  last_seen_at: number | null
 }
 
 /** By the function that row security does not bind: until the user is known, so is no tenant. */
@@ -49,6 +55,11 @@ export async function findUser(db: Kysely<Database>, firebaseUid: string): Promi
       plantAccess: row.all_plants ? 'all' : row.plant_ids,
       locale: row.locale,
       disabledAt: row.disabled_at,
+      sessionsValidAfter: row.sessions_valid_after,
+      lastSeenAt: row.last_seen_at,
     }
   )
 }
+
+/** `authTime` is Firebase's, in whole seconds. */
+export const isSessionOver = ({ sessionsValidAfter }: User, authTime: number) => authTime * 1000 < sessionsValidAfter

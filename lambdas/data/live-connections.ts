@@ -12,12 +12,16 @@ const LIFETIME_SEC = 7_800
 
 const expiration = { type: 'EX', value: LIFETIME_SEC } as const
 const connectionKey = (connectionId: string) => `connection:${connectionId}`
+/** Connections of one user, with the time when each ends by itself. */
+const ownConnectionsKey = (userId: string) => `connections-of:${userId}`
 const ticketKey = (ticketSha256: string) => `ticket:${ticketSha256}`
 
 /** What a ticket stands for. */
 export const TicketHolder = v.object({
   userId: v.string(),
   firebaseUid: v.string(),
+  /** Epoch seconds of the sign-in behind it. */
+  authTime: v.number(),
   tenantId: v.string(),
   /** Slug. */
   tenant: v.string(),
@@ -44,7 +48,13 @@ export async function takeTicket(client: Client, ticketSha256: string): Promise<
 }
 
 export async function saveConnection(client: Client, connection: Connection): Promise<void> {
-  await client.set(connectionKey(connection.connectionId), JSON.stringify(connection), { expiration })
+  const { connectionId, userId } = connection
+  await client
+    .multi()
+    .set(connectionKey(connectionId), JSON.stringify(connection), { expiration })
+    .zAdd(ownConnectionsKey(userId), { score: Date.now() + LIFETIME_SEC * 1000, value: connectionId })
+    .expire(ownConnectionsKey(userId), LIFETIME_SEC)
+    .exec()
 }
 
 export async function readConnection(client: Client, connectionId: string): Promise<Connection | undefined> {
@@ -56,7 +66,7 @@ export async function readConnection(client: Client, connectionId: string): Prom
 export async function refreshConnection(client: Client, connectionId: string): Promise<boolean> {
   const connection = await readConnection(client, connectionId)
   if (connection === undefined) return false
-  await client.expire(connectionKey(connectionId), LIFETIME_SEC)
+  await saveConnection(client, connection)
   for (const { slug } of connection.plants) await addWatcher(client, connection, slug)
   return true
 }
@@ -84,7 +94,15 @@ export async function removeConnection(client: Client, connectionId: string): Pr
   for (const { slug } of connection?.plants ?? []) {
     await client.zRem(watchersKey({ tenant: connection!.tenant, plant: slug }), connectionId)
   }
+  if (connection !== undefined) await client.zRem(ownConnectionsKey(connection.userId), connectionId)
   await client.del(connectionKey(connectionId))
+}
+
+/** Forgets all connections of a user, and returns their ids. */
+export async function takeConnections(client: Client, userId: string): Promise<string[]> {
+  const connectionIds = await client.zRange(ownConnectionsKey(userId), 0, -1)
+  for (const connectionId of connectionIds) await removeConnection(client, connectionId)
+  return connectionIds
 }
 
 /** Of the frames sent for the plant so far. */

@@ -15,6 +15,8 @@ export interface AuditEntry extends Author {
   action: string
   /** Natural key of what was changed. */
   subject: string
+  /** Whose plant it is; without one the entry is shown to admins of all plants only. */
+  plantId?: string
   before?: unknown
   after?: unknown
 }
@@ -26,6 +28,7 @@ export async function writeAudit(transaction: Transaction<Database>, entry: Audi
     .values({
       id: uuidv7(),
       tenant_id: entry.tenantId,
+      plant_id: entry.plantId ?? null,
       at: Date.now(),
       user_id: entry.userId,
       action: entry.action,

@@ -6,6 +6,7 @@ import { liveMachines } from '../data/live-machines.ts'
 import { findPlant, type PlantAddress } from '../data/plants.ts'
 import { inTenant } from '../data/tenant-transaction.ts'
 import { liveFrames } from '../runtime/live-frames.ts'
+import { isStillSignedIn } from './is-still-signed-in.ts'
 import { postFrames, postMessage } from './post.ts'
 import type { Services } from './services.ts'
 
@@ -36,11 +37,12 @@ export async function subscribe(services: Services, connection: Connection, plan
 /** By what the user may at this moment, not at the moment of the ticket; therefore from Postgres and no cache. */
 async function visiblePlant(
   { db }: Services,
-  { firebaseUid, tenantId }: Connection,
+  connection: Connection,
   plantId: string,
 ): Promise<PlantAddress | undefined> {
+  const { firebaseUid, tenantId } = connection
   const user = await findUser(db, firebaseUid)
-  if (user === undefined || user.disabledAt !== null || user.tenantId !== tenantId) return undefined
+  if (!isStillSignedIn(user, connection)) return undefined
   if (!roleMay(user.role, LIVE_MESSAGES.subscribe)) return undefined
   return inTenant(db, tenantId, (transaction) => findPlant(transaction, tenantId, user.plantAccess, plantId))
 }

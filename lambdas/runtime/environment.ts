@@ -16,6 +16,14 @@ export const postgresEnvironment = {
 /** What openRedis needs. REDIS_SECRET_ARN names the AUTH token; it is absent locally, where the URL is complete. */
 export const redisEnvironment = { REDIS_URL: Url, REDIS_SECRET_ARN: v.optional(v.string()) }
 
+/** What openAccounts needs. */
+export const accountsEnvironment = {
+  FIREBASE_PROJECT_ID: v.string(),
+  FIREBASE_API_KEY: v.string(),
+  FIREBASE_SECRET_ARN: v.string(),
+  FIREBASE_AUTH_EMULATOR_HOST: v.optional(v.string()),
+}
+
 /** What a consumer of a queue needs to refuse a message for good, or to have it back later. */
 export const queueEnvironment = { QUEUE_URL: Url, DEAD_LETTER_QUEUE_URL: Url, FAN_OUT_QUEUE_URL: Url }
 

@@ -23,7 +23,7 @@ export async function startTenants({ assembly, functionNamed }: Deployment): Pro
     for (const { slug, province, name: plantName, timeZone } of plants) {
       await ask({ command: 'plant create', tenant, province, slug, name: plantName, timeZone })
     }
-    for (const user of users) await ask({ command: 'user create', tenant, password: DEMO_PASSWORD, ...user })
+    for (const user of users) await ask({ command: 'user invite', tenant, password: DEMO_PASSWORD, ...user })
     return users.map(({ email, role, plants: plantAccess }) => ({
       tenant,
       email,

@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
 import { IoTClient } from '@aws-sdk/client-iot'
 import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import type pg from 'pg'
@@ -79,6 +80,8 @@ export async function benchHistory(): Promise<Figure[]> {
           db: api.db,
           redis: client,
           iot: new IoTClient({ region: 'us-east-1' }),
+          sockets: new ApiGatewayManagementApiClient({ region: 'us-east-1' }),
+          accounts: () => Promise.reject(new Error('history needs no accounts')),
           apiUrl: '',
           realtimeUrl: '',
           iotCaPem: '',
@@ -178,7 +181,7 @@ function historyEvent(machine: string, tag: string, now: number, uid: string): A
     requestContext: {
       http: { method: 'GET', path: '', protocol: 'HTTP/1.1', sourceIp: '192.0.2.1', userAgent: 'bench' },
       requestId: randomUUID(),
-      authorizer: { lambda: { uid } },
+      authorizer: { lambda: { uid, authTime: Math.floor(Date.now() / 1000) } },
     } as unknown as APIGatewayProxyEventV2['requestContext'],
   }
 }

@@ -26,8 +26,8 @@ export async function benchPlantState(): Promise<Figure> {
       store: readingsOf({ round: 0, first: 0, size: MACHINES, firstSeq: since, seqStep: 1, since }),
     })
     const { rows } = await system.client.query<{ plant: string }>(
-      `insert into users (id, tenant_id, firebase_uid, email, role, all_plants, created_at)
-       select gen_random_uuid(), tenant_id, 'bench-' || n, n || '@example.com', 'viewer', true, 0
+      `insert into users (id, tenant_id, firebase_uid, email, role, all_plants, created_at, updated_at)
+       select gen_random_uuid(), tenant_id, 'bench-' || n, n || '@example.com', 'viewer', true, 0, 0
        from plants, generate_series(0, ${USERS - 1}) n
        returning (select id from plants) as plant`,
     )
@@ -85,6 +85,8 @@ const request = (path: string, query: Record<string, string>) => ({
   requestContext: {
     http: { method: 'GET', path, protocol: 'HTTP/1.1', sourceIp: '192.0.2.1', userAgent: 'bench' },
     requestId: randomUUID(),
-    authorizer: { lambda: { uid: `bench-${Math.floor(Math.random() * USERS)}`, email: 'bench@example.com' } },
+    authorizer: {
+      lambda: { uid: `bench-${Math.floor(Math.random() * USERS)}`, authTime: Math.floor(Date.now() / 1000) },
+    },
   },
 })

@@ -1,4 +1,5 @@
 /** The HTTP API's function as API Gateway calls it, on a database of the test file's own. */
+import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
 import { IoTClient } from '@aws-sdk/client-iot'
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
 import { randomUUID } from 'node:crypto'
@@ -14,6 +15,7 @@ import { openPostgres } from '../../lambdas/runtime/postgres.ts'
 import { openRedis } from '../../lambdas/runtime/redis.ts'
 import { Problem } from '../../schemas/api.ts'
 import { describedBy } from './described-answers.ts'
+import { type FirebaseServer, startFirebase } from './firebase-server.ts'
 import { createDatabase, type TestDatabase } from './postgres.ts'
 
 export interface HttpAnswer {
@@ -25,14 +27,19 @@ export interface HttpAnswer {
 type Request = (
   method: string,
   path: string,
-  /** `as` is the Firebase uid that the authorizer has verified; without it there is none. */
-  options?: { as?: string; body?: unknown; rawBody?: string; headers?: Record<string, string> },
+  /**
+   * `as` is the Firebase uid that the authorizer has verified; without it there is none. `signedInAt`: epoch ms, after
+   * everything so far if it is not said.
+   */
+  options?: { as?: string; signedInAt?: number; body?: unknown; rawBody?: string; headers?: Record<string, string> },
 ) => Promise<HttpAnswer>
 
 export interface HttpApi {
   database: TestDatabase
   services: Services
   request: Request
+  /** Started when it is first used. */
+  firebase(): Promise<FirebaseServer>
   /** The same function once more, with a connection to the database of its own. */
   anotherInstance(): { request: Request; close(): Promise<void> }
   close(): Promise<void>
@@ -47,10 +54,14 @@ export async function startHttpApi(overrides: Partial<Services> = {}): Promise<H
   const settings = { PGHOST, PGPORT: Number(PGPORT), PGDATABASE, PGUSER, PGPASSWORD, AWS_REGION: 'us-east-1' }
   const postgres = openPostgres<Database>(settings)
   const redis = openRedis({ REDIS_URL: inject('redisUrl') })
+  let firebase: Promise<FirebaseServer> | undefined
+  const startedFirebase = () => (firebase ??= startFirebase())
   const services: Services = {
     db: postgres.db,
     redis,
     iot: new IoTClient({ region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }),
+    sockets: new ApiGatewayManagementApiClient({ region: 'us-east-1', endpoint: 'http://127.0.0.1:1', maxAttempts: 1 }),
+    accounts: async () => (await startedFirebase()).accounts,
     apiUrl: 'https://api.example.com',
     realtimeUrl: 'wss://live.example.com/live',
     hotRetentionDays: 30,
@@ -64,11 +75,13 @@ export async function startHttpApi(overrides: Partial<Services> = {}): Promise<H
     database,
     services,
     request: (...call) => request(services, ...call),
+    firebase: startedFirebase,
     anotherInstance() {
       const own = openPostgres<Database>(settings)
       return { request: (...call) => request({ ...services, db: own.db }, ...call), close: own.close }
     },
     async close() {
+      if (firebase) await (await firebase).close()
       redis.close()
       await postgres.close()
       await database.close()
@@ -80,10 +93,10 @@ async function request(
   services: Services,
   method: string,
   path: string,
-  { as, body, rawBody, headers: sent }: Parameters<Request>[2] = {},
+  { as, signedInAt, body, rawBody, headers: sent }: Parameters<Request>[2] = {},
 ): Promise<HttpAnswer> {
   const text = rawBody ?? (body === undefined ? undefined : JSON.stringify(body))
-  const event = httpEvent(method, path, as, text, sent)
+  const event = httpEvent(method, path, as, text, sent, signedInAt)
   const answered = await answerRequest(services, event)
   const answer = { status: answered.statusCode ?? 0, headers: answered.headers ?? {}, body: readBody(answered) }
   expectDescribed(event, answer)
@@ -103,6 +116,7 @@ export function httpEvent(
   uid?: string,
   body?: string,
   headers: Record<string, string> = {},
+  signedInAt = Date.now() + 1000,
 ): APIGatewayProxyEventV2 {
   const { pathname, searchParams, search } = new URL(path, 'https://api.example.com')
   return {
@@ -117,7 +131,7 @@ export function httpEvent(
     requestContext: {
       http: { method, path: pathname, protocol: 'HTTP/1.1', sourceIp: '192.0.2.1', userAgent: 'test' },
       requestId: randomUUID(),
-      ...(uid !== undefined && { authorizer: { lambda: { uid, email: `${uid}@example.com` } } }),
+      ...(uid !== undefined && { authorizer: { lambda: { uid, authTime: Math.floor(signedInAt / 1000) } } }),
     } as APIGatewayProxyEventV2['requestContext'],
   }
 }

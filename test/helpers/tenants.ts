@@ -44,8 +44,8 @@ export async function createUser(
 ): Promise<string> {
   const uid = `uid-${randomUUID()}`
   await master.query(
-    `insert into users (id, tenant_id, firebase_uid, email, role, all_plants, plant_ids, created_at, disabled_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    `insert into users (id, tenant_id, firebase_uid, email, role, all_plants, plant_ids, created_at, updated_at, disabled_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)`,
     [
       uuidv7(),
       tenantId,

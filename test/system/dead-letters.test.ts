@@ -45,7 +45,7 @@ beforeAll(async () => {
   await admin({ command: 'tenant create', slug: COMPANY.tenant, name: 'Molino' })
   const { tenant, province, plant: slug } = COMPANY
   await admin({ command: 'plant create', tenant, province, slug, name: 'Uno', timeZone: 'UTC' })
-  await admin({ command: 'user create', tenant, ...ADMIN, role: 'admin', plants: 'all' })
+  await admin({ command: 'user invite', tenant, ...ADMIN, role: 'admin', plants: 'all' })
   api = await signIn(endpoints, ADMIN.email)
   gateway = await enrolGateway(endpoints, {
     ...COMPANY,

@@ -1,12 +1,11 @@
 import * as v from 'valibot'
 import { ChangeMachine, Machine } from '../../../schemas/api.ts'
 import { changeMachine } from '../../data/change-machine.ts'
-import { tellOfNewEdition } from '../../data/live-cache.ts'
 import { findMachine } from '../../data/live-machines.ts'
-import { logger } from '../../runtime/frame.ts'
 import { machineVersion } from '../object-versions.ts'
 import { notFound } from '../problem.ts'
 import { changeRoute } from '../route.ts'
+import { tellConsumers } from '../tell-consumers.ts'
 
 /** Browsers see the change with the machine's next reading; a retired machine's readings are refused from then on. */
 export const route = changeRoute({
@@ -26,13 +25,7 @@ export const route = changeRoute({
     )
     const machine = await findMachine(transaction, tenantId, plantAccess, machineId)
     if (plant === undefined || machine === undefined) throw notFound()
-    afterCommit(async () => {
-      try {
-        await services.redis.use((client) => tellOfNewEdition(client, plant))
-      } catch (error) {
-        logger.warn('Consumers will see the change of a machine within a minute only', error as Error)
-      }
-    })
+    afterCommit(() => tellConsumers(services, [plant]))
     return machine
   },
 })

@@ -14,11 +14,11 @@ export const route = userRoute({
   operationId: 'createTicket',
   summary: 'A ticket that opens one live socket (`{url}?ticket={ticket}`) within 30 s',
   answer: { status: 201, schema: RealtimeTicket },
-  async handle({ services: { redis, realtimeUrl }, user }) {
+  async handle({ services: { redis, realtimeUrl }, user, authTime }) {
     const ticket = newSecret()
     const ticketSha256 = sha256(ticket).toString('hex')
     const { userId, firebaseUid, tenantId, tenantSlug: tenant } = user
-    const holder = { userId, firebaseUid, tenantId, tenant }
+    const holder = { userId, firebaseUid, authTime, tenantId, tenant }
     const expiresAt = Date.now() + LIFETIME_SEC * 1000
     try {
       await redis.use((client) => saveTicket(client, ticketSha256, holder, LIFETIME_SEC))

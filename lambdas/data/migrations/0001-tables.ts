@@ -8,7 +8,8 @@ create table tenants (
   slug text not null unique,
   name text not null,
   created_at int8 not null,
-  disabled_at int8
+  disabled_at int8,   -- nobody signs in, its gateways are refused
+  deleting_at int8    -- all that is its own is being removed: there is no way back
 );
 
 create table plants (
@@ -54,6 +55,7 @@ create table machines (
   gateway_id uuid references gateways on delete set null,
   units jsonb not null default '{}',  -- tag -> unit
   created_at int8 not null,
+  created_by uuid,                    -- null: made by ingest, as pending
   updated_at int8 not null,
   updated_by uuid,
   unique (plant_id, slug)
@@ -63,14 +65,20 @@ create index machines_by_tenant on machines (tenant_id, plant_id);
 create table users (
   id uuid primary key,
   tenant_id uuid not null references tenants,
-  firebase_uid text not null unique,
+  firebase_uid text unique,                      -- null until the account at Firebase is made
   email text not null unique,
   role text not null check (role in ('viewer', 'plant_operator', 'manager', 'admin')),
   all_plants boolean not null,
   plant_ids uuid[] not null default '{}',
   locale text check (locale in ('en', 'es')),
   disabled_at int8,
-  created_at int8 not null
+  sessions_valid_after int8 not null default 0,  -- who has signed in before has to sign in again
+  invited_at int8,                               -- last time
+  last_seen_at int8,                             -- to the hour; null: has never been here
+  created_at int8 not null,
+  created_by uuid,                               -- null: by the platform team
+  updated_at int8 not null,
+  updated_by uuid
 );
 create index users_by_tenant on users (tenant_id);
 
@@ -89,6 +97,7 @@ create index enrolments_by_gateway on enrolments (gateway_id);
 create table audit_log (
   id uuid primary key,
   tenant_id uuid not null references tenants,
+  plant_id uuid,      -- null: shown to admins of all plants only
   at int8 not null,
   user_id uuid,
   action text not null,
@@ -97,7 +106,7 @@ create table audit_log (
   after jsonb,
   request_id text not null
 );
-create index audit_log_by_time on audit_log (tenant_id, at desc);
+create index audit_log_by_time on audit_log (tenant_id, at, id);
 
 create table idempotency_keys (
   tenant_id uuid not null references tenants,

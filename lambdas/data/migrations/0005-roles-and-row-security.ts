@@ -18,8 +18,8 @@ grant select, insert, update on machine_ledger, machine_state to iot_ingest;
 grant execute on function ensure_partitions(date, date) to iot_ingest;
 
 grant select on tenants, telemetry_events, machine_ledger, machine_state to iot_api;
-grant select, insert, update on plants, machines, users, enrolments to iot_api;
-grant select, insert, update, delete on gateways to iot_api;
+grant select, insert, update on plants, machines, enrolments to iot_api;
+grant select, insert, update, delete on gateways, users to iot_api;
 grant select, insert on audit_log to iot_api;
 grant select, insert, update, delete on idempotency_keys to iot_api;
 
@@ -44,10 +44,10 @@ end $do$;
 -- What must be found before the tenant is known. Owned by master, whom row security does not bind.
 create function find_user(p_firebase_uid text)
 returns table (id uuid, tenant_id uuid, tenant_slug text, tenant_name text, email text, role text, all_plants boolean,
-  plant_ids uuid[], locale text, disabled_at int8)
+  plant_ids uuid[], locale text, disabled_at int8, sessions_valid_after int8, last_seen_at int8)
 language sql stable security definer set search_path = public, pg_temp as $f$
   select u.id, u.tenant_id, t.slug, t.name, u.email, u.role, u.all_plants, u.plant_ids, u.locale,
-    coalesce(u.disabled_at, t.disabled_at)
+    coalesce(u.disabled_at, t.disabled_at), u.sessions_valid_after, u.last_seen_at
   from users u join tenants t on t.id = u.tenant_id
   where u.firebase_uid = p_firebase_uid
 $f$;

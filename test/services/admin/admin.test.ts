@@ -1,42 +1,26 @@
 import type { Context } from 'aws-lambda'
-import { randomUUID } from 'node:crypto'
 import { v7 as uuid } from 'uuid'
 import * as v from 'valibot'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { AdminAnswer } from '../../../schemas/api.ts'
+import { type FirebaseServer, startFirebase } from '../../helpers/firebase-server.ts'
 import { PROJECT } from '../../helpers/firebase-tokens.ts'
-import { serveJson, type TestServer } from '../../helpers/http-server.ts'
+
 import { createDatabase, type TestDatabase } from '../../helpers/postgres.ts'
 
 type Handler = (event: unknown, context: Context) => Promise<unknown>
 
 let database: TestDatabase
-let firebase: TestServer
+let firebase: FirebaseServer
 let handler: Handler
-/** E-mail to uid. */
-const accounts = new Map<string, string>()
 
 beforeAll(async () => {
   database = await createDatabase()
-  firebase = await serveJson((request, text) => {
-    if (!request.url?.endsWith(':lookup')) {
-      const { email } = JSON.parse(text) as { email: string }
-      const localId = `uid-${randomUUID()}`
-      accounts.set(email, localId)
-      return { body: { localId } }
-    }
-    const wanted = JSON.parse(text) as { email?: string[]; localId?: string[] }
-    const users = [...accounts].map(([email, localId]) => ({ email, localId }))
-    return {
-      body: {
-        users: users.filter((one) => wanted.email?.includes(one.email) || wanted.localId?.includes(one.localId)),
-      },
-    }
-  })
+  firebase = await startFirebase()
   Object.assign(process.env, database.environment('iot_admin'), {
     FIREBASE_PROJECT_ID: PROJECT,
+    FIREBASE_API_KEY: 'key',
     FIREBASE_SECRET_ARN: 'arn:aws:secretsmanager:us-east-1:123456789012:secret:firebase',
-    FIREBASE_AUTH_EMULATOR_HOST: `${firebase.host}:${firebase.port}`,
     AWS_REGION: 'us-east-1',
   })
   handler = (await import('../../../lambdas/admin/admin.lambda.ts')).handler
@@ -58,7 +42,7 @@ const plant = (of: string, slug: string, province = 'ba') => {
   return { command: 'plant create', tenant: of, province, slug, name: 'Planta Baradero', timeZone }
 }
 const user = (of: string, email: string, more: object = {}) => {
-  return { command: 'user create', tenant: of, email, role: 'admin', plants: 'all', ...more }
+  return { command: 'user invite', tenant: of, email, role: 'admin', plants: 'all', ...more }
 }
 
 describe('admin', () => {
@@ -68,8 +52,8 @@ describe('admin', () => {
     for (const command of commands) first.push(await run(command))
     const second = []
     for (const command of commands) second.push(await run(command))
-    expect(first.map(({ status }) => status)).toEqual(['created', 'created', 'created'])
-    expect(second.map(({ status }) => status)).toEqual(['exists', 'exists', 'exists'])
+    expect(first.map(({ status }) => status)).toEqual(['created', 'created', 'invited'])
+    expect(second.map(({ status }) => status)).toEqual(['exists', 'exists', 'invited'])
     expect(second.map((answer) => 'id' in answer && answer.id)).toEqual(
       first.map((answer) => 'id' in answer && answer.id),
     )
@@ -78,6 +62,8 @@ describe('admin', () => {
       { action: 'tenant.create', subject: 'granix', request_id: 'request-1' },
       { action: 'plant.create', subject: 'planta-baradero', request_id: 'request-1' },
       { action: 'user.create', subject: 'ana@granix.example', request_id: 'request-1' },
+      { action: 'user.invite', subject: 'ana@granix.example', request_id: 'request-1' },
+      { action: 'user.invite', subject: 'ana@granix.example', request_id: 'request-1' },
     ])
   })
 
@@ -85,9 +71,10 @@ describe('admin', () => {
     await run(tenant('two-plants'))
     const north = await run(plant('two-plants', 'north'))
     await run(plant('two-plants', 'south'))
-    accounts.set('beto@two.example', 'uid-of-beto')
+    firebase.local.create('beto@two.example', { emailVerified: true }, 'uid-of-beto')
     expect(await run(user('two-plants', 'beto@two.example', { role: 'viewer', plants: ['north'] }))).toMatchObject({
-      status: 'created',
+      status: 'invited',
+      link: expect.stringMatching(/oobCode=./) as string,
     })
     const { rows } = await database.master.query(
       `select firebase_uid, role, all_plants, plant_ids from users where email = 'beto@two.example'`,
@@ -117,7 +104,7 @@ describe('admin', () => {
       expect(answer).toMatchObject({ status: 'refused' })
       expect(answer.message).toContain(message)
     }
-    expect(accounts.has('new@norpan.example')).toBe(false)
+    expect(firebase.local.findByEmail('new@norpan.example')).toBeUndefined()
   })
 
   it('lists and redrives the dead letters of no tenant, and reaches none of a tenant', async () => {

@@ -69,7 +69,7 @@ describe('npm run admin', () => {
     ])
     await admin([
       'user',
-      'create',
+      'invite',
       'granix',
       'a@b.example',
       '--role',
@@ -82,7 +82,7 @@ describe('npm run admin', () => {
     ])
     expect(invocations.at(-1)).toEqual([
       '/2015-03-31/functions/mine/invocations',
-      { command: 'user create', tenant: 'granix', email: 'a@b.example', role: 'viewer', plants: ['x', 'y'] },
+      { command: 'user invite', tenant: 'granix', email: 'a@b.example', role: 'viewer', plants: ['x', 'y'] },
     ])
   })
 

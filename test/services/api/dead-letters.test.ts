@@ -273,7 +273,7 @@ describe('with 100,000 rows', () => {
     await fill()
     await api.database.master.query('analyze quarantine')
     const { db, queries } = open('iot_api')
-    const after = { quarantinedAt: 50_000, id: uuid() }
+    const after = { at: 50_000, id: uuid() }
     const plantAccess = [ours.plants[0]!.plantId]
     const planOf = (...[filter, key, access]: [object, typeof after?, string[]?]) =>
       inTenant(db, ours.tenantId, async (transaction) => {

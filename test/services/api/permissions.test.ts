@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { routes } from '../../../lambdas/api/routes.ts'
-import { CompletenessSummary, GatewayPage, PlantPage } from '../../../schemas/api.ts'
+import { CompletenessSummary, GatewayPage, Me, PlantPage } from '../../../schemas/api.ts'
 import { OPERATIONS, PERMISSIONS, Role } from '../../../schemas/permissions.ts'
 import { startHttpApi, type HttpApi } from '../../helpers/http-api.ts'
 import { createGateway, createMachines, createTenant, createUser, type TestTenant } from '../../helpers/tenants.ts'
@@ -12,6 +12,7 @@ let theirs: TestTenant
 let ourMachine: string
 let hiddenMachine: string
 let theirMachine: string
+let someone: string
 /** By role: sees the first plant only. */
 const limited: Record<string, string> = {}
 const everywhere: Record<string, string> = {}
@@ -32,6 +33,8 @@ beforeAll(async () => {
     limited[role] = await createUser(master, ours.tenantId, role, [north!.plantId])
     everywhere[role] = await createUser(master, ours.tenantId, role, 'all')
   }
+  const uid = await createUser(master, ours.tenantId, 'viewer', [north!.plantId])
+  someone = v.parse(Me, (await api.request('GET', '/v1/me', { as: uid })).body).userId
 })
 afterAll(() => api.close())
 
@@ -39,6 +42,18 @@ afterAll(() => api.close())
 function callOf(operationId: string): [path: string, body?: unknown] {
   const calls: Record<string, [string, unknown?]> = {
     getMe: ['/v1/me'],
+    changeMe: ['/v1/me', { locale: 'es' }],
+    signOutMe: ['/v1/me/sign-out', {}],
+    createPlant: ['/v1/plants', { slug: 'x' }],
+    createMachine: [`/v1/plants/${ours.plants[0]!.plantId}/machines`, { slug: 'No' }],
+    changeMachines: ['/v1/machines', { machineIds: [ourMachine], status: 'active' }],
+    listUsers: ['/v1/users'],
+    createUser: ['/v1/users', { email: 'none' }],
+    changeUser: [`/v1/users/${someone}`, { role: 'none' }],
+    getUser: [`/v1/users/${someone}`],
+    inviteUser: [`/v1/users/${someone}/invite`, {}],
+    signOutUser: [`/v1/users/${someone}/sign-out`, {}],
+    listAudit: ['/v1/audit'],
     listPlants: ['/v1/plants'],
     getPlant: [`/v1/plants/${ours.plants[0]!.plantId}`],
     changePlant: [`/v1/plants/${ours.plants[0]!.plantId}`, { timeZone: 'UTC' }],

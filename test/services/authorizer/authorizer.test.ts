@@ -36,9 +36,10 @@ const refused = { isAuthorized: false, context: {} }
 
 describe('authorizer', () => {
   it('tells the API who it is', async () => {
-    expect(await authorize(`Bearer ${unsignedToken(claims('ana'))}`)).toEqual({
+    const token = unsignedToken(claims('ana', { auth_time: 1_736_359_200 }))
+    expect(await authorize(`Bearer ${token}`)).toEqual({
       isAuthorized: true,
-      context: { uid: 'ana', email: 'ana@example.com' },
+      context: { uid: 'ana', email: 'ana@example.com', authTime: 1_736_359_200 },
     })
   })
 

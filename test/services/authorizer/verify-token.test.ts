@@ -42,13 +42,14 @@ const verify = (token: string) => verifyToken(getAuth(app), token)
 describe('verifyToken', () => {
   it('says who it is, and fetches the certificates once', async () => {
     for (const uid of ['ana', 'beto']) {
-      expect(await verify(signer.token(claims(uid)))).toEqual({ uid, email: `${uid}@example.com` })
+      const token = signer.token(claims(uid, { auth_time: 1_736_359_200 }))
+      expect(await verify(token)).toEqual({ uid, email: `${uid}@example.com`, authTime: 1_736_359_200 })
     }
     expect(fetches).toBe(1)
   })
 
   it('has no e-mail for an account without one', async () => {
-    expect(await verify(signer.token(claims('ana', { email: undefined })))).toEqual({ uid: 'ana', email: '' })
+    expect(await verify(signer.token(claims('ana', { email: undefined })))).toMatchObject({ uid: 'ana', email: '' })
   })
 
   it.each<[string, () => string]>([

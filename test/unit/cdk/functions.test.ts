@@ -12,6 +12,7 @@ const COMMON = [
 const POSTGRES = ['PGDATABASE', 'PGHOST', 'PGPORT', 'PGUSER']
 const REDIS = ['REDIS_SECRET_ARN', 'REDIS_URL']
 const QUEUES = ['DEAD_LETTER_QUEUE_URL', 'FAN_OUT_QUEUE_URL', 'QUEUE_URL']
+const ACCOUNTS = ['FIREBASE_API_KEY', 'FIREBASE_PROJECT_ID', 'FIREBASE_SECRET_ARN']
 const POSTING = ['AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI']
 
 /** What each function finds in its environment; its own schema in lambdas/ asks for the same. */
@@ -29,14 +30,15 @@ const ENVIRONMENT: Record<string, string[]> = {
   Api: [
     ...POSTGRES,
     ...REDIS,
+    ...POSTING,
+    ...ACCOUNTS,
     'API_URL',
-    'FIREBASE_PROJECT_ID',
     'HISTORY_RETENTION_DAYS',
     'HOT_RETENTION_DAYS',
     'REALTIME_URL',
   ],
   Authorizer: ['FIREBASE_PROJECT_ID'],
-  Admin: [...POSTGRES, 'FIREBASE_PROJECT_ID', 'FIREBASE_SECRET_ARN'],
+  Admin: [...POSTGRES, ...ACCOUNTS],
 }
 
 describe('functions', () => {

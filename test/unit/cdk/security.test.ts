@@ -179,9 +179,11 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
 
   it('posts only to the connections of its own socket', () => {
     const posting = statements.filter(({ statement }) => actionsOf(statement).includes('execute-api:ManageConnections'))
-    expect(posting.map(({ id }) => id.slice(0, -8)).toSorted()).toEqual(['FanOutRole', 'LiveSocketRole'])
+    expect(posting.map(({ id }) => id.slice(0, -8)).toSorted()).toEqual(['ApiRole', 'FanOutRole', 'LiveSocketRole'])
     for (const { statement } of posting) {
-      expect(JSON.stringify(statement.Resource)).toMatch(/\{"Ref":"Socket[0-9A-F]{8}"\}/)
+      expect(JSON.stringify(statement.Resource)).toMatch(
+        /\{"Ref":"Socket[0-9A-F]{8}"\}|-live:ExportsOutputRefSocket[0-9A-F]{16}"\}/,
+      )
       expect(JSON.stringify(statement.Resource)).toContain('/live/*/@connections/*')
     }
   })
