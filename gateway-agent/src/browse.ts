@@ -1,5 +1,6 @@
 import type { Configuration, DeviceConfiguration } from './configuration.ts'
 import { choiceOf } from './did-you-mean.ts'
+import type { BrowsedNode } from './drivers/opcua-browse.ts'
 import { Failure, messageOf } from './failure.ts'
 
 /** Of the Objects folder, where every server keeps what it is about (OPC 10000-5, 8.2.3). */
@@ -11,24 +12,28 @@ export interface BrowseOptions {
   /** NodeId to begin at. */
   node?: string | undefined
   depth: number
+  /** A line of JSON per node: BrowsedNode. */
+  json: boolean
 }
 
 /** Prints the nodes of an OPC UA server as a tree, each with its address and the present value. Throws a Failure. */
 export async function browse(
   { devices }: Pick<Configuration, 'devices'>,
-  { device: name, node = OBJECTS, depth }: BrowseOptions,
+  { device: name, node: start = OBJECTS, depth, json }: BrowseOptions,
   print: (line: string) => void,
 ): Promise<void> {
   const device = deviceToBrowse(devices, name)
   const { browseOpcUa } = await import('./drivers/opcua-browse.ts')
   try {
-    for await (const { level, name: text, address, value } of browseOpcUa(device, node, depth)) {
-      const read = value && ` = ${value.fault ?? JSON.stringify(value.value)}`
-      print(`${'  '.repeat(level - 1)}${text}  ${address}${read ?? ''}`)
-    }
+    for await (const node of browseOpcUa(device, start, depth)) print(json ? JSON.stringify(node) : lineOf(node))
   } catch (error) {
     throw new Failure(`${device.name} (${device.endpoint}): ${messageOf(error)}`, 1)
   }
+}
+
+function lineOf({ level, name, address, value }: BrowsedNode): string {
+  const read = value ? ` = ${value.fault ?? JSON.stringify(value.value)}` : ''
+  return `${'  '.repeat(level - 1)}${name}  ${address}${read}`
 }
 
 function deviceToBrowse(devices: readonly DeviceConfiguration[], name: string | undefined) {

@@ -15,7 +15,7 @@ const USAGE = `usage: gateway-agent COMMAND --config FILE
   logs     the last lines of the running agent; --follow goes on with what comes
   buffer   what was read and not yet sent: show, export (a line of JSON each), drop (--yes answers its question)
 
-Without --config it is ${DEFAULT_CONFIGURATION}. --json: status and buffer show for programs.
+Without --config it is ${DEFAULT_CONFIGURATION}. --json, for programs: status, browse, buffer show.
 Exit codes: 0 done, 1 failed, 2 wrong use or configuration.`
 
 interface Options {
@@ -69,11 +69,11 @@ const COMMANDS: Record<string, (options: Options) => Promise<number>> = {
     const { readOnce } = await import('./read.ts')
     return (await readOnce(readConfiguration(config), (line) => console.log(line))) ? 0 : 1
   },
-  async browse({ config, device, node, depth }) {
+  async browse({ config, device, node, depth, json }) {
     if (!/^[1-9]\d*$/.test(depth)) throw new Failure(`browse: --depth must be a whole number from 1\n\n${USAGE}`, 2)
     const { readConfiguration } = await import('./configuration.ts')
     const { browse } = await import('./browse.ts')
-    await browse(readConfiguration(config), { device, node, depth: Number(depth) }, (line) => console.log(line))
+    await browse(readConfiguration(config), { device, node, depth: Number(depth), json }, (line) => console.log(line))
     return 0
   },
   async status({ config, json }) {

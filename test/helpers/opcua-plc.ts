@@ -21,6 +21,8 @@ export interface OpcUaPlc {
   port: number
   /** The server's own trust list, where a client's certificate is to be found. */
   pkiDir: string
+  /** Of the namespace of its nodes: ns=1, unless there are foreign ones. */
+  namespaceUri: string
   /** Sets the node ns=1;s=NAME, and makes it the first time. */
   set: (
     name: string,
@@ -39,6 +41,8 @@ export interface OpcUaPlcOptions {
   isTrusting?: boolean
   user?: { name: string; password: string }
   hasSubscriptions?: boolean
+  /** URIs of namespaces before that of its nodes. */
+  foreignNamespaces?: string[]
 }
 
 /** A real OPC UA server, whose nodes the test sets. */
@@ -76,12 +80,17 @@ export async function startOpcUaPlc(options: OpcUaPlcOptions = {}): Promise<OpcU
     })
   }
   await server.initialize()
-  const namespace = server.engine.addressSpace!.getOwnNamespace()
+  const addressSpace = server.engine.addressSpace!
+  for (const uri of options.foreignNamespaces ?? []) addressSpace.registerNamespace(uri)
+  const namespace = options.foreignNamespaces
+    ? addressSpace.registerNamespace('urn:test:plc')
+    : addressSpace.getOwnNamespace()
   const nodes = new Map<string, UAVariable>()
   const plc: OpcUaPlc = {
     endpoint: '',
     port: 0,
     pkiDir: folder,
+    namespaceUri: namespace.namespaceUri,
     set(name, dataType, value, { status = StatusCodes.Good, at = new Date(), isArray = false } = {}) {
       let node = nodes.get(name)
       if (!node) {

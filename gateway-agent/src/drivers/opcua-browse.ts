@@ -1,14 +1,14 @@
 import {
   AttributeIds,
   BrowseDirection,
-  type ClientSession,
   NodeClass,
   type NodeId,
   type ReferenceDescription,
   resolveNodeId,
 } from 'node-opcua-client'
 import type { DataValue } from './driver.ts'
-import { connectOpcUa, within, type OpcUaOptions } from './opcua-connection.ts'
+import { connectOpcUa, within, type OpcUaConnection, type OpcUaOptions } from './opcua-connection.ts'
+import { addressOf, nodeIdOf } from './opcua-namespaces.ts'
 import { decodeOpcUa } from './opcua-value.ts'
 
 /** A node below the one that was asked for, which is level 0. */
@@ -26,41 +26,50 @@ const SERVER_OBJECT = 'i=2253'
 
 /** What stands below `start`, each node before those below it, down to level `depth`. */
 export async function* browseOpcUa(options: OpcUaOptions, start: string, depth: number): AsyncGenerator<BrowsedNode> {
-  const { session, close } = await connectOpcUa(options, () => undefined)
+  const connection = await connectOpcUa(options, () => undefined)
   try {
-    yield* below(session, resolveNodeId(start), 1, depth, options.timeoutMs, new Set())
+    const nodeId = nodeIdOf(start, connection.namespaces)
+    if (nodeId === undefined) throw new Error(`${start}: the server does not have this namespace`)
+    yield* below(connection, resolveNodeId(nodeId), 1, depth, options.timeoutMs, new Set())
   } finally {
-    await close()
+    await connection.close()
   }
 }
 
 async function* below(
-  session: ClientSession,
+  connection: OpcUaConnection,
   parent: NodeId,
   level: number,
   depth: number,
   timeoutMs: number,
   seen: Set<string>,
 ): AsyncGenerator<BrowsedNode> {
-  const children = (await childrenOf(session, parent, timeoutMs)).filter(({ nodeId }) => !seen.has(addressOf(nodeId)))
+  const { session, namespaces } = connection
+  const children = (await childrenOf(connection, parent, timeoutMs)).filter(
+    ({ nodeId }) => !seen.has(addressOf(nodeId, namespaces)),
+  )
   const variables = children.filter(({ nodeClass }) => (nodeClass as number) === (NodeClass.Variable as number))
   const read = variables.map(({ nodeId }) => ({ nodeId, attributeId: AttributeIds.Value }))
   const values = read.length === 0 ? [] : await within(timeoutMs, session.read(read))
   for (const child of children) {
-    const address = addressOf(child.nodeId)
+    const address = addressOf(child.nodeId, namespaces)
     if (seen.has(address)) continue
     seen.add(address)
     const place = variables.indexOf(child)
     const name = child.displayName.text ?? child.browseName.name ?? ''
     yield { level, name, address, ...(place !== -1 && { value: decodeOpcUa(values[place]!) }) }
     if (level < depth && address !== SERVER_OBJECT) {
-      yield* below(session, child.nodeId, level + 1, depth, timeoutMs, seen)
+      yield* below(connection, child.nodeId, level + 1, depth, timeoutMs, seen)
     }
   }
 }
 
 /** In as many answers as the server likes (OPC 10000-4, 5.9.2). Rejects when the server knows no such node. */
-async function childrenOf(session: ClientSession, nodeId: NodeId, timeoutMs: number): Promise<ReferenceDescription[]> {
+async function childrenOf(
+  { session, namespaces }: OpcUaConnection,
+  nodeId: NodeId,
+  timeoutMs: number,
+): Promise<ReferenceDescription[]> {
   const references: ReferenceDescription[] = []
   let page = await within(
     timeoutMs,
@@ -74,7 +83,7 @@ async function childrenOf(session: ClientSession, nodeId: NodeId, timeoutMs: num
     }),
   )
   for (;;) {
-    if (page.statusCode.isBad()) throw new Error(`${addressOf(nodeId)}: the server says ${page.statusCode.name}`)
+    if (page.statusCode.isBad()) throw new Error(`${addressOf(nodeId, namespaces)}: the server says ${page.statusCode.name}`)
     references.push(...(page.references ?? []))
     // The library's types deny that it is null in the last answer.
     const { continuationPoint } = page as { continuationPoint: Buffer | null }
@@ -82,6 +91,3 @@ async function childrenOf(session: ClientSession, nodeId: NodeId, timeoutMs: num
     page = await within(timeoutMs, session.browseNext(continuationPoint, false))
   }
 }
-
-/** ns=0 is left out, as people write it. */
-const addressOf = (nodeId: NodeId): string => nodeId.toString().replace(/^ns=0;/, '')

@@ -30,6 +30,8 @@ const SESSION_MS = 60_000
 
 export interface OpcUaConnection {
   session: ClientSession
+  /** URIs of the server's namespaces, by the numbers that they have in this session. */
+  namespaces: readonly string[]
   close: () => Promise<void>
 }
 
@@ -87,7 +89,7 @@ export async function connectOpcUa(options: OpcUaOptions, onLost: (reason: Error
       ),
     )
     session.on('session_closed', () => onLost(new Error('the server closed the session')))
-    return { session, close }
+    return { session, namespaces: await within(timeoutMs, session.readNamespaceArray()), close }
   } catch (error) {
     await close()
     throw explained(error, pkiDir)

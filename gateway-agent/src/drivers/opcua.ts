@@ -1,7 +1,6 @@
 import {
   AttributeIds,
   ClientMonitoredItemGroup,
-  type ClientSession,
   type ClientSubscription,
   type DataValue as UaValue,
   TimestampsToReturn,
@@ -10,6 +9,7 @@ import { messageOf } from '../failure.ts'
 import { bad } from './data-value.ts'
 import type { DataValue, Driver, TagSource } from './driver.ts'
 import { connectOpcUa, within, type OpcUaConnection, type OpcUaOptions } from './opcua-connection.ts'
+import { nodeIdOf } from './opcua-namespaces.ts'
 import { decodeOpcUa } from './opcua-value.ts'
 
 /** Nodes in one request: fewer than any server is known to limit, and enough that a thousand take two round trips. */
@@ -42,11 +42,11 @@ export function createOpcUa(options: OpcUaOptions): Driver {
   let polls = false
   let subscriptions = new Map<number, Subscription>()
 
-  async function subscriptionOf(intervalMs: number, session: ClientSession): Promise<Subscription | undefined> {
+  async function subscriptionOf(intervalMs: number, connection: OpcUaConnection): Promise<Subscription | undefined> {
     const known = subscriptions.get(intervalMs)
     if (known || polls) return known
     try {
-      const created = await Subscription.create(session, intervalMs, options.timeoutMs)
+      const created = await Subscription.create(connection, intervalMs, options.timeoutMs)
       subscriptions.set(intervalMs, created)
       return created
     } catch (error) {
@@ -59,14 +59,15 @@ export function createOpcUa(options: OpcUaOptions): Driver {
   async function readAll(tags: readonly TagSource[]): Promise<DataValue[]> {
     if (!connection) throw new Error('not connected')
     if (lost) throw lost
-    const { session } = connection
+    const { namespaces } = connection
+    const known = tags.filter(({ address }) => nodeIdOf(address, namespaces) !== undefined)
     const values = new Map<TagSource, DataValue>()
-    for (const [intervalMs, group] of Map.groupBy(tags, (tag) => tag.intervalMs ?? DEFAULT_INTERVAL_MS)) {
-      const subscription = await subscriptionOf(intervalMs, session)
-      const read = subscription ? await subscription.read(group) : await poll(session, group, options.timeoutMs)
+    for (const [intervalMs, group] of Map.groupBy(known, (tag) => tag.intervalMs ?? DEFAULT_INTERVAL_MS)) {
+      const subscription = await subscriptionOf(intervalMs, connection)
+      const read = subscription ? await subscription.read(group) : await poll(connection, group, options.timeoutMs)
       for (const [index, tag] of group.entries()) values.set(tag, read[index]!)
     }
-    return tags.map((tag) => values.get(tag)!)
+    return tags.map((tag) => values.get(tag) ?? bad("the server does not have the address's namespace"))
   }
 
   return {
@@ -89,13 +90,18 @@ export function createOpcUa(options: OpcUaOptions): Driver {
 
 class Subscription {
   readonly #subscription: ClientSubscription
+  readonly #namespaces: readonly string[]
   readonly #intervalMs: number
   readonly #timeoutMs: number
   readonly #watched = new Map<string, Watch>()
   #aliveAt = performance.now()
   #end: Error | undefined
 
-  static async create(session: ClientSession, intervalMs: number, timeoutMs: number): Promise<Subscription> {
+  static async create(
+    { session, namespaces }: OpcUaConnection,
+    intervalMs: number,
+    timeoutMs: number,
+  ): Promise<Subscription> {
     const keepAlive = Math.max(1, Math.round(SIGN_OF_LIFE_MS / intervalMs))
     const created = await within(
       timeoutMs,
@@ -106,11 +112,17 @@ class Subscription {
         publishingEnabled: true,
       }),
     )
-    return new Subscription(created, intervalMs, timeoutMs)
+    return new Subscription(created, namespaces, intervalMs, timeoutMs)
   }
 
-  private constructor(subscription: ClientSubscription, intervalMs: number, timeoutMs: number) {
+  private constructor(
+    subscription: ClientSubscription,
+    namespaces: readonly string[],
+    intervalMs: number,
+    timeoutMs: number,
+  ) {
     this.#subscription = subscription
+    this.#namespaces = namespaces
     this.#intervalMs = intervalMs
     this.#timeoutMs = timeoutMs
     for (const sign of ['keepalive', 'received_notifications']) {
@@ -143,7 +155,7 @@ class Subscription {
   async #watch(tags: readonly TagSource[]): Promise<void> {
     const group = ClientMonitoredItemGroup.create(
       this.#subscription,
-      tags.map(({ address }) => ({ nodeId: address, attributeId: AttributeIds.Value })),
+      tags.map(({ address }) => valueOf(address, this.#namespaces)),
       { samplingInterval: this.#intervalMs, queueSize: 1, discardOldest: true },
       TimestampsToReturn.Both,
     )
@@ -178,12 +190,19 @@ class Subscription {
   }
 }
 
-async function poll(session: ClientSession, tags: readonly TagSource[], timeoutMs: number): Promise<DataValue[]> {
+const valueOf = (address: string, namespaces: readonly string[]) => ({
+  nodeId: nodeIdOf(address, namespaces)!,
+  attributeId: AttributeIds.Value,
+})
+
+async function poll(
+  { session, namespaces }: OpcUaConnection,
+  tags: readonly TagSource[],
+  timeoutMs: number,
+): Promise<DataValue[]> {
   const values: DataValue[] = []
   for (let from = 0; from < tags.length; from += NODES_AT_ONCE) {
-    const nodes = tags
-      .slice(from, from + NODES_AT_ONCE)
-      .map(({ address }) => ({ nodeId: address, attributeId: AttributeIds.Value }))
+    const nodes = tags.slice(from, from + NODES_AT_ONCE).map(({ address }) => valueOf(address, namespaces))
     values.push(...(await within(timeoutMs, session.read(nodes))).map(decodeOpcUa))
   }
   return values

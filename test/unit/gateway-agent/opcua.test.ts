@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished }
 import { browse, type BrowseOptions } from '../../../gateway-agent/src/browse.ts'
 import { Device } from '../../../gateway-agent/src/drivers/device.ts'
 import type { Driver, TagSource } from '../../../gateway-agent/src/drivers/driver.ts'
+import type { BrowsedNode } from '../../../gateway-agent/src/drivers/opcua-browse.ts'
 import { createOpcUa } from '../../../gateway-agent/src/drivers/opcua.ts'
 import type { OpcUaOptions } from '../../../gateway-agent/src/drivers/opcua-connection.ts'
 import { startOpcUaPlc, type OpcUaPlc } from '../../helpers/opcua-plc.ts'
@@ -105,6 +106,25 @@ describe('OPC UA against a real server', { timeout: 30_000 }, () => {
     expect(seen).toEqual({ value: 2, quality: 'good', timestamp: 2_000_000 })
   })
 
+  it.each([
+    ['subscribed', true],
+    ['read', false],
+  ])('a node named by the URI of its namespace is %s, whatever the number of that namespace', async (_, has) => {
+    const server = await startOpcUaPlc({ hasSubscriptions: has, foreignNamespaces: ['urn:one', 'urn:two'] })
+    onTestFinished(() => server.stop())
+    server.set('a', DataType.Double, 1)
+    server.set('b;ns=1;s=c', DataType.Double, 2)
+    const driver = open({ endpoint: server.endpoint })
+    await driver.connect()
+    const addresses = [`nsu=${server.namespaceUri};s=a`, `nsu=${server.namespaceUri};s=b;ns=1;s=c`, 'nsu=urn:none;s=a']
+    const read = await driver.read(addresses.map((address) => ({ name: 'x', address, intervalMs: 50 })))
+    expect(read).toMatchObject([
+      { value: 1, quality: 'good' },
+      { value: 2, quality: 'good' },
+      { value: null, quality: 'bad', fault: "the server does not have the address's namespace" },
+    ])
+  })
+
   it('1,200 nodes are subscribed in a few requests', async () => {
     const names = Array.from({ length: 1200 }, (_, n) => `many-${n}`)
     for (const [index, name] of names.entries()) plc.set(name, DataType.Int32, index)
@@ -146,7 +166,7 @@ describe('browse', { timeout: 30_000 }, () => {
   })
   const lines = async (devices: ReturnType<typeof device>[], options: Partial<BrowseOptions>) => {
     const printed: string[] = []
-    await browse({ devices }, { depth: 1, ...options }, (line) => printed.push(line))
+    await browse({ devices }, { depth: 1, json: false, ...options }, (line) => printed.push(line))
     return printed
   }
 
@@ -154,14 +174,25 @@ describe('browse', { timeout: 30_000 }, () => {
     plc.set('text', DataType.String, 'RUN')
     plc.set('broken', DataType.Double, 1, { status: StatusCodes.BadSensorFailure })
     const shallow = await lines([device('plc')], {})
-    expect(shallow).toContain('text  ns=1;s=text = "RUN"')
-    expect(shallow).toContain('broken  ns=1;s=broken = the server says BadSensorFailure')
+    expect(shallow).toContain(`text  nsu=${plc.namespaceUri};s=text = "RUN"`)
+    expect(shallow).toContain(`broken  nsu=${plc.namespaceUri};s=broken = the server says BadSensorFailure`)
     expect(shallow).toContain('Server  i=2253')
     const server = await lines([device('plc')], { node: 'i=2253', depth: 2 })
     expect(server).toContain(
       'ServerStatus  i=2256 = a value of type ExtensionObject; numbers, bits and texts can be sent',
     )
     expect(server.find((line) => line.startsWith('  State  i=2259'))).toBe('  State  i=2259 = 0')
+  })
+
+  it('tells programs a line of JSON per node', async () => {
+    plc.set('text', DataType.String, 'RUN', { at: new Date(1_000_000) })
+    const nodes = (await lines([device('plc')], { json: true })).map((line) => JSON.parse(line) as BrowsedNode)
+    const address = `nsu=${plc.namespaceUri};s=text`
+    const value = { value: 'RUN', quality: 'good', timestamp: 1_000_000 }
+    expect(nodes).toContainEqual({ level: 1, name: 'text', address, value })
+    expect(nodes).toContainEqual({ level: 1, name: 'Server', address: 'i=2253' })
+    const below = await lines([device('plc')], { json: true, node: `nsu=${plc.namespaceUri};s=text` })
+    expect(below).toEqual([])
   })
 
   it('says which device and which node are wrong', async () => {
@@ -172,7 +203,7 @@ describe('browse', { timeout: 30_000 }, () => {
     )
     await expect(lines([], {})).rejects.toThrow('browse: the configuration has no device with driver opcua')
     await expect(lines(two, { device: 'plc-2', node: 'ns=1;s=none' })).rejects.toThrow(
-      `plc-2 (${plc.endpoint}): ns=1;s=none: the server says BadNodeIdUnknown`,
+      `plc-2 (${plc.endpoint}): nsu=${plc.namespaceUri};s=none: the server says BadNodeIdUnknown`,
     )
   })
 })
