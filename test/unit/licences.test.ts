@@ -20,7 +20,10 @@ const READ_BY_HAND: Record<string, string> = {
 const Lock = v.object({
   packages: v.record(v.string(), v.object({ version: v.string(), license: v.optional(v.string()) })),
 })
-const { packages } = v.parse(Lock, JSON.parse(readFileSync(join(import.meta.dirname, '../../package-lock.json'), 'utf8')))
+const { packages } = v.parse(
+  Lock,
+  JSON.parse(readFileSync(join(import.meta.dirname, '../../package-lock.json'), 'utf8')),
+)
 const installed = Object.entries(packages)
   .filter(([path]) => path !== '')
   .map(([path, { version, license }]) => {

@@ -83,7 +83,8 @@ async function childrenOf(
     }),
   )
   for (;;) {
-    if (page.statusCode.isBad()) throw new Error(`${addressOf(nodeId, namespaces)}: the server says ${page.statusCode.name}`)
+    if (page.statusCode.isBad())
+      throw new Error(`${addressOf(nodeId, namespaces)}: the server says ${page.statusCode.name}`)
     references.push(...(page.references ?? []))
     // The library's types deny that it is null in the last answer.
     const { continuationPoint } = page as { continuationPoint: Buffer | null }

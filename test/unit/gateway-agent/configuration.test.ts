@@ -297,7 +297,7 @@ describe('an error names the line, the key and what is allowed', () => {
       '4: devices[0].endpoint: must be like opc.tcp://192.0.2.30:4840',
       '4: devices[0].securityMode: must be one of None, Sign, SignAndEncrypt',
       '4: devices[0].password: belongs to a user; name it as user of the device',
-      '12: machines[0].tags.b.address: "i=x" is no NodeId; allowed: ns=2;s=Name, ns=3;i=1001, and g= and b= likewise; gateway-agent browse shows them',
+      '12: machines[0].tags.b.address: "i=x" is no NodeId; allowed: nsu=URI;s=Name, ns=2;s=Name, ns=3;i=1001, and g= and b= likewise; gateway-agent browse shows them',
       '13: machines[0].tags.c.type: is told by the OPC UA server itself; remove it',
     ])
   })

@@ -113,8 +113,8 @@ describe('a running agent', { timeout: 60_000 }, () => {
     const seqs = [...new Set(ofPump.map(({ seq }) => seq))]
     expect(seqs).toEqual(Array.from({ length: seqs.length }, (_, index) => seqs[0]! + index))
     const gaps = ofPump.slice(1).map(({ timestamp }, index) => timestamp - ofPump[index]!.timestamp)
-    const status = JSON.parse((await running.command('status', '--json')).stdout) as AgentStatus
-    if (status.devices[0]!.skippedCycles === 0) expect(Math.max(...gaps)).toBeLessThan(200)
+    // Two intervals, were this computer doing nothing else.
+    expect(Math.max(...gaps)).toBeLessThan(2000)
 
     running.configure(readFileSync(running.config, 'utf8').replace('dataDir: data', 'dataDir: elsewhere'))
     await waitFor('the second refusal', () => running.output().includes('dataDir cannot change while the agent runs'))
