@@ -332,6 +332,24 @@ export const CompletenessOfMachine = v.object({
 })
 export type CompletenessOfMachine = v.InferOutput<typeof CompletenessOfMachine>
 
+export const MAX_STRIP_CELLS = 48
+
+/** `cellMs` divides a day, or is of whole days: cells begin at its multiples since 1970 (UTC). */
+export const CompletenessStripQuery = v.strictObject({
+  from: EpochMsText,
+  to: EpochMsText,
+  cellMs: v.pipe(v.string(), v.regex(/^\d{1,10}$/), v.transform(Number), v.minValue(60_000)),
+})
+
+/**
+ * A range of time in cells, the oldest first. What is missing at the edge of two cells, where it may have been read in
+ * either, is counted in both.
+ */
+export const CompletenessStrip = v.object({
+  cells: v.array(v.object({ from: EpochMs, to: EpochMs, ...completeness })),
+})
+export type CompletenessStrip = v.InferOutput<typeof CompletenessStrip>
+
 /** Bytes of a dead letter's payload that a list shows: a page of 500 stays within what a function may answer (6 MB). */
 export const SHOWN_PAYLOAD_BYTES = 1024
 

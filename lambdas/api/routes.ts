@@ -9,6 +9,7 @@ import { route as getCompleteness } from './routes/get-completeness.ts'
 import { route as getHealth } from './routes/get-health.ts'
 import { route as getHistory } from './routes/get-history.ts'
 import { route as getMachineCompleteness } from './routes/get-machine-completeness.ts'
+import { route as getMachineCompletenessStrip } from './routes/get-machine-completeness-strip.ts'
 import { route as getMachine } from './routes/get-machine.ts'
 import { route as getMe } from './routes/get-me.ts'
 import { openApiRoute } from './routes/get-openapi.ts'
@@ -54,6 +55,7 @@ export const routes: readonly Route[] = [
   getHistory,
   listEvents,
   getMachineCompleteness,
+  getMachineCompletenessStrip,
   getPlantCompleteness,
   getCompleteness,
   listGateways,

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, inject, it, vi } from 'vitest'
-import type { CompletenessOfMachine, CompletenessSummary, MachinePage } from '../../schemas/api.ts'
+import type { CompletenessOfMachine, CompletenessStrip, CompletenessSummary, MachinePage } from '../../schemas/api.ts'
 import { signIn } from '../helpers/api-client.ts'
 import { connectThrough, enrolGateway } from '../helpers/gateway-process.ts'
 import { startPlc } from '../helpers/plc.ts'
@@ -75,6 +75,12 @@ mqtt: { publishesPerSecond: 25 }`,
     },
     { timeout: 60_000, interval: 500 },
   )
+  const hour = 3_600_000
+  const { cells } = (await api.get(
+    `/machines/${machineId}/completeness/strip?from=${Date.now() - 2 * hour}&to=${Date.now()}&cellMs=${hour}`,
+  )) as CompletenessStrip
+  expect(cells.map(({ from, to }) => [from % hour, to - from])).toEqual(cells.map(() => [0, hour]))
+  expect(cells.at(-1)).toMatchObject({ percent: 100, missing: 0 })
   const summary = (await api.get(`/plants/${gateway.plantId}/completeness?limit=500`)) as CompletenessSummary
   expect(summary.items.find((machine) => machine.machineId === machineId)).toMatchObject({ missing: 0 })
 }, 180_000)

@@ -64,6 +64,7 @@ function callOf(operationId: string): [path: string, body?: unknown] {
     getHistory: [`/v1/machines/${ourMachine}/history?tag=temperature&from=0&to=1000`],
     listEvents: [`/v1/machines/${ourMachine}/events`],
     getMachineCompleteness: [`/v1/machines/${ourMachine}/completeness`],
+    getMachineCompletenessStrip: [`/v1/machines/${ourMachine}/completeness/strip?from=0&to=7200000&cellMs=3600000`],
     getPlantCompleteness: [`/v1/plants/${ours.plants[0]!.plantId}/completeness`],
     getCompleteness: ['/v1/completeness'],
     listGateways: ['/v1/gateways'],
@@ -142,6 +143,9 @@ describe('what is not the user’s', () => {
       api.request('GET', `/v1/gateways/${thingName}`, { as }),
       api.request('GET', `/v1/gateways/${thingName}/connections`, { as }),
       kind === 'malformed' ? undefined : api.request('GET', `/v1/machines/${machineId}/completeness`, { as }),
+      kind === 'malformed'
+        ? undefined
+        : api.request('GET', `/v1/machines/${machineId}/completeness/strip?from=0&to=60000&cellMs=60000`, { as }),
       api.request('GET', `/v1/plants/${plantId}/completeness`, { as }),
       kind === 'malformed' ? undefined : api.request('GET', `/v1/gateways?plantId=${plantId}`, { as }),
       kind === 'malformed' ? undefined : api.request('POST', '/v1/gateways', { as, body: { plantId } }),
