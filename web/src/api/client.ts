@@ -19,6 +19,7 @@ export interface ApiClientOptions {
 export interface ApiClient {
   get<T extends v.GenericSchema>(schema: T, path: string): Promise<v.InferOutput<T>>
   post<T extends v.GenericSchema>(schema: T, path: string, body?: unknown): Promise<v.InferOutput<T>>
+  delete<T extends v.GenericSchema>(schema: T, path: string, body?: unknown): Promise<v.InferOutput<T>>
 }
 
 /** A newer API may give codes that this page does not know; they are told like any other failure of the server. */
@@ -69,6 +70,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   return {
     get: (schema, path) => call(schema, 'GET', path),
     post: (schema, path, body) => call(schema, 'POST', path, body),
+    delete: (schema, path, body) => call(schema, 'DELETE', path, body),
   }
 }
 

@@ -1,40 +1,90 @@
+import type { InferOutput } from 'valibot'
 import { inject, type InjectionKey } from 'vue'
-import { GatewayPage, MachinePage, Me, PlantPage, RealtimeTicket } from '../../../schemas/api.ts'
-import type { Gateway, Machine, Plant } from '../../../schemas/api.ts'
+import {
+  CompletenessOfMachine,
+  CompletenessStrip,
+  DeadLetter,
+  DeadLetterPage,
+  Gateway,
+  GatewayConnectionPage,
+  GatewayPage,
+  History,
+  MachineEventPage,
+  MachinePage,
+  Me,
+  PlantPage,
+  RealtimeTicket,
+  RedriveAnswer,
+} from '../../../schemas/api.ts'
+import type { GatewayConnection, Machine, Plant } from '../../../schemas/api.ts'
 import type { ApiClient } from './client.ts'
 
-/** The calls that the pages make. */
+type Query = Readonly<Record<string, string | number | undefined>>
+
+/** The calls that the pages make. Methods with a `cursor` give one page of a list that may be long. */
 export interface TelemetryApi {
   me(): Promise<Me>
   plants(): Promise<Plant[]>
   machines(plantId: string): Promise<Machine[]>
+  history(machineId: string, query: { tag: string; from: number; to: number; buckets: number }): Promise<History>
+  events(machineId: string, query: { from: number; to: number; limit: number; cursor?: string }): Promise<EventPage>
+  completeness(machineId: string, times: { from: number; to: number }): Promise<CompletenessOfMachine>
+  completenessStrip(
+    machineId: string,
+    query: { from: number; to: number; cellMs: number },
+  ): Promise<CompletenessStrip['cells']>
   /** Of all plants of the person, or of one. */
   gateways(plantId?: string): Promise<Gateway[]>
+  gateway(thingName: string): Promise<Gateway>
+  gatewayConnections(thingName: string, times: { from: number }): Promise<GatewayConnection[]>
+  deadLetters(query: { code?: string; machine?: string; limit: number; cursor?: string }): Promise<DeadLetterPage>
+  redriveDeadLetters(chosen: { ids: string[] } | { code: string }): Promise<RedriveAnswer>
+  discardDeadLetter(id: string, reason: string): Promise<DeadLetter>
   realtimeTicket(): Promise<RealtimeTicket>
 }
+type EventPage = InferOutput<typeof MachineEventPage>
 
 const LARGEST_PAGE = 500
 
 export function createTelemetryApi(client: ApiClient): TelemetryApi {
+  const machine = (machineId: string) => `/v1/machines/${machineId}`
   return {
     me: () => client.get(Me, '/v1/me'),
-    plants: () => allItems((query) => client.get(PlantPage, `/v1/plants?${query}`)),
-    machines: (plantId) => allItems((query) => client.get(MachinePage, `/v1/plants/${plantId}/machines?${query}`)),
-    gateways: (plantId) =>
-      allItems((query) => client.get(GatewayPage, `/v1/gateways?${query}${plantId ? `&plantId=${plantId}` : ''}`)),
+    plants: () => allItems((page) => client.get(PlantPage, `/v1/plants${page({})}`)),
+    machines: (plantId) => allItems((page) => client.get(MachinePage, `/v1/plants/${plantId}/machines${page({})}`)),
+    history: (machineId, query) => client.get(History, `${machine(machineId)}/history${queryOf(query)}`),
+    events: (machineId, query) => client.get(MachineEventPage, `${machine(machineId)}/events${queryOf(query)}`),
+    completeness: (machineId, times) =>
+      client.get(CompletenessOfMachine, `${machine(machineId)}/completeness${queryOf(times)}`),
+    async completenessStrip(machineId, query) {
+      return (await client.get(CompletenessStrip, `${machine(machineId)}/completeness/strip${queryOf(query)}`)).cells
+    },
+    gateways: (plantId) => allItems((page) => client.get(GatewayPage, `/v1/gateways${page({ plantId })}`)),
+    gateway: (thingName) => client.get(Gateway, `/v1/gateways/${thingName}`),
+    gatewayConnections: (thingName, times) =>
+      allItems((page) => client.get(GatewayConnectionPage, `/v1/gateways/${thingName}/connections${page(times)}`)),
+    deadLetters: (query) => client.get(DeadLetterPage, `/v1/dead-letters${queryOf(query)}`),
+    redriveDeadLetters: (chosen) => client.post(RedriveAnswer, '/v1/dead-letters/redrive', chosen),
+    discardDeadLetter: (id, reason) => client.delete(DeadLetter, `/v1/dead-letters/${id}`, { reason }),
     realtimeTicket: () => client.post(RealtimeTicket, '/v1/realtime/ticket'),
   }
 }
 
-async function allItems<T>(getPage: (query: string) => Promise<{ items: T[]; nextCursor: string | null }>) {
+function queryOf(query: Query): string {
+  const said = Object.entries(query).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]))
+  return `?${new URLSearchParams(said).toString()}`
+}
+
+async function allItems<T>(
+  getPage: (page: (query: Query) => string) => Promise<{ items: T[]; nextCursor: string | null }>,
+) {
   const items: T[] = []
-  let cursor: string | null = null
+  let cursor: string | undefined
   do {
-    const query = new URLSearchParams({ limit: String(LARGEST_PAGE), ...(cursor === null ? {} : { cursor }) })
-    const page: { items: T[]; nextCursor: string | null } = await getPage(query.toString())
+    const page = await getPage((query) => queryOf({ limit: LARGEST_PAGE, cursor, ...query }))
     items.push(...page.items)
-    cursor = page.nextCursor
-  } while (cursor !== null)
+    cursor = page.nextCursor ?? undefined
+  } while (cursor !== undefined)
   return items
 }
 

@@ -1,5 +1,6 @@
 /** Beyond these, digits in a row say less than a power of ten. */
 const SCIENTIFIC_FROM = 1e9
+const COMPACT_FROM = 1e6
 const MOST_DECIMALS = 4
 /** More are right only for a value that stays near zero. */
 const SETTLED_DECIMALS = 2
@@ -44,4 +45,13 @@ export function formatNumber(value: number, locale: string, decimals: number | u
   const size = Math.abs(value)
   if (size >= SCIENTIFIC_FROM) return formatFor(locale, 3, 'scientific').format(value)
   return formatFor(locale, decimals ?? 0, 'standard').format(value)
+}
+
+/** Figure on an axis whose figures are `step` apart: as many decimals as it takes to tell them apart, and no more. */
+export function formatTickNumber(value: number, step: number, locale: string): string {
+  const decimals = Math.min(6, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)))
+  if (Math.abs(value) >= COMPACT_FROM && Math.abs(value) < SCIENTIFIC_FROM) {
+    return new Intl.NumberFormat(locale, { notation: 'compact', maximumFractionDigits: 2 }).format(value)
+  }
+  return formatNumber(value, locale, decimals)
 }

@@ -1,8 +1,15 @@
 import { computed } from 'vue'
 import { useI18n } from 'vue-i18n'
 import { ageOf } from '../display/ages.ts'
-import { formatNumber } from '../display/numbers.ts'
-import { formatDateTime, formatTime, timeZoneName } from '../display/times.ts'
+import { formatNumber, formatTickNumber } from '../display/numbers.ts'
+import {
+  formatDateTime,
+  formatExactTime,
+  formatShortTime,
+  formatTick,
+  formatTime,
+  timeZoneName,
+} from '../display/times.ts'
 import { i18n } from './i18n.ts'
 import { formatLocale } from './languages.ts'
 
@@ -12,10 +19,24 @@ export function useWords() {
   const numbersLocale = computed(() => formatLocale(i18n.global.locale.value, navigator.languages))
 
   return {
+    locale: numbersLocale,
+    tickNumber: (value: number, step: number) => formatTickNumber(value, step, numbersLocale.value),
+    tickTime: (at: number, stepMs: number, isFirst: boolean, timeZone: string) =>
+      formatTick(at, stepMs, isFirst, numbersLocale.value, timeZone),
+    shortTime: (at: number, timeZone: string) => formatShortTime(at, numbersLocale.value, timeZone),
     number: (value: number, decimals?: number) => formatNumber(value, numbersLocale.value, decimals),
     dateTime: (at: number, timeZone?: string) => formatDateTime(at, numbersLocale.value, timeZone),
     time: (at: number, timeZone?: string) => formatTime(at, numbersLocale.value, timeZone),
     zone: (timeZone: string, at: number) => timeZoneName(timeZone, numbersLocale.value, at),
+    /** To the millisecond. */
+    exactTime: (at: number, timeZone: string) => formatExactTime(at, numbersLocale.value, timeZone),
+    /** "180 ms", "1.2 s", "4 min". */
+    delay: (ms: number) => {
+      if (ms < 1000) return t('span.ms', { n: Math.round(ms) })
+      if (ms < 10_000) return t('span.s', { n: formatNumber(ms / 1000, numbersLocale.value, 1) })
+      const { unit, count } = ageOf(ms)
+      return unit === 'now' ? '' : t(`span.${unit}`, { n: count })
+    },
     /** "4 min ago". */
     age: (ms: number) => {
       const { unit, count } = ageOf(ms)
