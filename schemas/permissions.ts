@@ -40,6 +40,7 @@ export const OPERATIONS = {
   getHistory: 'see',
   listEvents: 'see',
   getMachineCompleteness: 'see',
+  getMachineCompletenessStrip: 'see',
   getPlantCompleteness: 'see',
   getCompleteness: 'see',
   listGateways: 'see',

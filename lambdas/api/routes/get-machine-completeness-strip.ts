@@ -13,7 +13,6 @@ export const route = userRoute({
   path: '/v1/machines/{machineId}/completeness/strip',
   operationId: 'getMachineCompletenessStrip',
   summary: `How much of a machine’s readings is stored, in cells of time, at most ${MAX_STRIP_CELLS}`,
-  may: 'see',
   params: v.object({ machineId: v.pipe(v.string(), v.uuid()) }),
   query: CompletenessStripQuery,
   answer: { status: 200, schema: CompletenessStrip },

@@ -1,6 +1,7 @@
 import { defineStore } from 'pinia'
 import { ref, shallowRef } from 'vue'
 import type { Me } from '../../../schemas/api.ts'
+import type { Permission } from '../../../schemas/permissions.ts'
 import { toApiError, type ApiError } from './api-error.ts'
 import { useTelemetryApi } from './telemetry-api.ts'
 
@@ -23,5 +24,8 @@ export const useMeStore = defineStore('me', () => {
     }
   }
 
-  return { me, error, loading, load }
+  /** Whether the page offers it; the API decides each time anew. */
+  const may = (permission: Permission): boolean => me.value?.may.includes(permission) ?? false
+
+  return { me, error, loading, load, may }
 })
