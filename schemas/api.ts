@@ -379,6 +379,20 @@ export type DeadLetter = v.InferOutput<typeof DeadLetter>
 export const DeadLetterPage = page(DeadLetter)
 export type DeadLetterPage = v.InferOutput<typeof DeadLetterPage>
 
+/** All of one code that are in quarantine now. */
+export const DeadLetterGroup = v.object({
+  code: DeadLetterCode,
+  count: v.number(),
+  /** Of which a redrive was asked for, and has not come to them yet. */
+  redriving: v.number(),
+  oldestAt: EpochMs,
+  newestAt: EpochMs,
+})
+export type DeadLetterGroup = v.InferOutput<typeof DeadLetterGroup>
+
+/** The largest first. */
+export const DeadLetterGroups = v.object({ items: v.array(DeadLetterGroup) })
+
 /** The time is `quarantinedAt`. */
 export const DeadLetterQuery = v.strictObject({
   ...PageQuery.entries,

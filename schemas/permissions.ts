@@ -48,6 +48,7 @@ export const OPERATIONS = {
   listGatewayConnections: 'see',
   createGateway: 'administer',
   listDeadLetters: 'administer',
+  listDeadLetterGroups: 'administer',
   redriveDeadLetters: 'administer',
   discardDeadLetter: 'administer',
   listUsers: 'administer',

@@ -13,6 +13,7 @@ import { route as getMachineCompletenessStrip } from './routes/get-machine-compl
 import { route as getMachine } from './routes/get-machine.ts'
 import { route as getMe } from './routes/get-me.ts'
 import { openApiRoute } from './routes/get-openapi.ts'
+import { route as listDeadLetterGroups } from './routes/list-dead-letter-groups.ts'
 import { route as listDeadLetters } from './routes/list-dead-letters.ts'
 import { route as listGatewayConnections } from './routes/list-gateway-connections.ts'
 import { route as listEvents } from './routes/list-events.ts'
@@ -64,6 +65,7 @@ export const routes: readonly Route[] = [
   createGateway,
   enrol,
   listDeadLetters,
+  listDeadLetterGroups,
   redriveDeadLetters,
   discardDeadLetter,
   listUsers,

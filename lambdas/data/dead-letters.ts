@@ -3,7 +3,7 @@
  * whose topic names no known tenant.
  */
 import { type Kysely, sql, type SqlBool } from 'kysely'
-import type { DeadLetter, DeadLetterQuery, PlantAccess } from '../../schemas/api.ts'
+import type { DeadLetter, DeadLetterGroup, DeadLetterQuery, PlantAccess } from '../../schemas/api.ts'
 import type { Database, Quarantine } from './database.ts'
 import { visiblePlant } from './visible-plants.ts'
 
@@ -34,6 +34,29 @@ export async function listDeadLetters(
     .limit(limit)
     .execute()
   return rows.map(deadLetterOf)
+}
+
+/** How many there are of each code, the most first. */
+export async function countDeadLetters(
+  db: Kysely<Database>,
+  tenantId: string,
+  access: PlantAccess,
+): Promise<DeadLetterGroup[]> {
+  return db
+    .selectFrom('quarantine')
+    .select(({ fn }) => [
+      'code',
+      fn.countAll<number>().as('count'),
+      fn.count<number>('redrive_at').as('redriving'),
+      fn.min('quarantined_at').as('oldestAt'),
+      fn.max('quarantined_at').as('newestAt'),
+    ])
+    .where('tenant_id', '=', tenantId)
+    .where(visiblePlant(access, 'quarantine.plant_id'))
+    .groupBy('code')
+    .orderBy('count', 'desc')
+    .orderBy('code')
+    .execute()
 }
 
 /** Marks them for the Redrive function, and returns how many there are. One that waits already keeps its turn. */

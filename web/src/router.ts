@@ -7,11 +7,13 @@ declare module 'vue-router' {
     /** Without signing in. */
     public?: true
     /** Part of the navigation it belongs to. */
-    section?: 'overview' | 'gateways'
+    section?: 'overview' | 'gateways' | 'admin'
   }
 }
 
 const signedInPages = () => import('./views/signed-in-pages.ts')
+/** Of few people, and so fetched when one of them is asked for. */
+const adminPages = () => import('./views/admin-pages.ts')
 
 export function createAppRouter(session: AuthSession) {
   const router = createRouter({
@@ -44,6 +46,19 @@ export function createAppRouter(session: AuthSession) {
         name: 'gateways',
         component: async () => (await signedInPages()).GatewaysView,
         meta: { section: 'gateways' },
+      },
+      {
+        path: '/admin',
+        component: async () => (await adminPages()).AdminFrame,
+        meta: { section: 'admin' },
+        children: [
+          { path: '', name: 'admin', redirect: { name: 'dead-letters' } },
+          {
+            path: 'dead-letters',
+            name: 'dead-letters',
+            component: async () => (await adminPages()).DeadLettersView,
+          },
+        ],
       },
       { path: '/:rest(.*)*', name: 'not-found', component: async () => (await signedInPages()).NotFoundView },
     ],

@@ -168,7 +168,17 @@ describe('whose they are', () => {
     const south = await letter(ours.slug, { plant: 'south' })
     const unknown = await letter(ours.slug, { plant: 'nowhere' })
     expect(await listedIds('', plantAdmin)).toEqual([north])
-    expect(await listedIds()).toEqual([unknown, south, north])
+    await letter(ours.slug, { code: 'seq_conflict' })
+    const groups = async (as: string) => (await api.request('GET', '/v1/dead-letter-groups', { as })).body
+    expect(await groups(plantAdmin)).toMatchObject({
+      items: [
+        { code: 'invalid_json', count: 1, redriving: 0 },
+        { code: 'seq_conflict', count: 1, redriving: 0 },
+      ],
+    })
+    expect(await groups(admin)).toMatchObject({ items: [{ code: 'invalid_json', count: 3 }, { code: 'seq_conflict' }] })
+    expect(await groups(theirAdmin)).toEqual({ items: [] })
+    expect(await listedIds('code=invalid_json')).toEqual([unknown, south, north])
     expect((await discard(south, { reason: 'x' }, plantAdmin)).status).toBe(404)
     expect((await redrive({ ids: [unknown] }, plantAdmin)).status).toBe(404)
     expect((await redrive({ code: 'invalid_json' }, plantAdmin)).body).toEqual({ accepted: 1 })

@@ -73,6 +73,7 @@ function callOf(operationId: string): [path: string, body?: unknown] {
     createGateway: ['/v1/gateways', { plantId: 'not a uuid' }],
     createTicket: ['/v1/realtime/ticket', {}],
     listDeadLetters: ['/v1/dead-letters'],
+    listDeadLetterGroups: ['/v1/dead-letter-groups'],
     redriveDeadLetters: ['/v1/dead-letters/redrive', { code: 'invalid_json' }],
     discardDeadLetter: [`/v1/dead-letters/${ourMachine}`, { reason: '' }],
     enrol: ['/v1/enrolments', { token: 'wrong', csr: 'x' }],

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { History} from '../../../schemas/api.ts';
+import type { History } from '../../../schemas/api.ts'
 import { type HistoryPoint } from '../../../schemas/api.ts'
 import { chartCsv } from '../../../web/src/components/chart/chart-csv.ts'
 import { chartsOf, paddedRange } from '../../../web/src/components/chart/chart-layout.ts'

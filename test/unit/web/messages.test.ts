@@ -37,7 +37,8 @@ describe('messages', () => {
   })
 
   it('have a sentence for each code that the API can give', async () => {
-    const { ApiErrorCode } = await import('../../../schemas/error-codes.ts')
+    const { ApiErrorCode, DeadLetterCode } = await import('../../../schemas/error-codes.ts')
     for (const code of ApiErrorCode.options) expect(english.has(`error.${code}`), code).toBe(true)
+    for (const code of DeadLetterCode.options) expect(english.has(`deadLetters.codes.${code}.means`), code).toBe(true)
   })
 })

@@ -5,7 +5,7 @@ import { toApiError, type ApiError } from './api-error.ts'
  * What `fetch` gives, asked for again when `key` changes and every `everyMs` while the page can be seen. The last answer
  * stays until its successor has come, also beside an error; an answer that a newer question has overtaken is dropped.
  */
-export function useRefreshed<T>(key: () => unknown, fetch: () => Promise<T>, everyMs: () => number) {
+export function useRefreshed<T>(key: () => unknown, fetch: () => Promise<T>, everyMs: (value: T | null) => number) {
   const value: ShallowRef<T | null> = shallowRef(null)
   const error = shallowRef<ApiError | null>(null)
   const loading = ref(false)
@@ -27,7 +27,7 @@ export function useRefreshed<T>(key: () => unknown, fetch: () => Promise<T>, eve
       error.value = toApiError(caught)
     }
     loading.value = false
-    timer = setTimeout(() => void loadIfSeen(), everyMs())
+    timer = setTimeout(() => void loadIfSeen(), everyMs(value.value))
   }
 
   /** A page in the background asks for nothing; it catches up when it is looked at. */

@@ -4,6 +4,7 @@ import {
   CompletenessOfMachine,
   CompletenessStrip,
   DeadLetter,
+  DeadLetterGroups,
   DeadLetterPage,
   Gateway,
   GatewayConnectionPage,
@@ -16,7 +17,7 @@ import {
   RealtimeTicket,
   RedriveAnswer,
 } from '../../../schemas/api.ts'
-import type { GatewayConnection, Machine, Plant } from '../../../schemas/api.ts'
+import type { DeadLetterGroup, GatewayConnection, Machine, Plant } from '../../../schemas/api.ts'
 import type { ApiClient } from './client.ts'
 
 type Query = Readonly<Record<string, string | number | undefined>>
@@ -37,7 +38,14 @@ export interface TelemetryApi {
   gateways(plantId?: string): Promise<Gateway[]>
   gateway(thingName: string): Promise<Gateway>
   gatewayConnections(thingName: string, times: { from: number }): Promise<GatewayConnection[]>
-  deadLetters(query: { code?: string; machine?: string; limit: number; cursor?: string }): Promise<DeadLetterPage>
+  deadLetters(query: {
+    code?: string
+    machine?: string
+    to?: number
+    limit: number
+    cursor?: string
+  }): Promise<DeadLetterPage>
+  deadLetterGroups(): Promise<DeadLetterGroup[]>
   redriveDeadLetters(chosen: { ids: string[] } | { code: string }): Promise<RedriveAnswer>
   discardDeadLetter(id: string, reason: string): Promise<DeadLetter>
   realtimeTicket(): Promise<RealtimeTicket>
@@ -64,6 +72,9 @@ export function createTelemetryApi(client: ApiClient): TelemetryApi {
     gatewayConnections: (thingName, times) =>
       allItems((page) => client.get(GatewayConnectionPage, `/v1/gateways/${thingName}/connections${page(times)}`)),
     deadLetters: (query) => client.get(DeadLetterPage, `/v1/dead-letters${queryOf(query)}`),
+    async deadLetterGroups() {
+      return (await client.get(DeadLetterGroups, '/v1/dead-letter-groups')).items
+    },
     redriveDeadLetters: (chosen) => client.post(RedriveAnswer, '/v1/dead-letters/redrive', chosen),
     discardDeadLetter: (id, reason) => client.delete(DeadLetter, `/v1/dead-letters/${id}`, { reason }),
     realtimeTicket: () => client.post(RealtimeTicket, '/v1/realtime/ticket'),
