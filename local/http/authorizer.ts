@@ -14,10 +14,10 @@ const SimpleResponse = v.object({
 /** A Lambda authorizer with simple responses. Its answers are cached per caller's header for the time of the template. */
 export class Authorizer {
   readonly #settings: AuthorizerSettings
-  readonly #target: LambdaFunction
+  readonly #target: Pick<LambdaFunction, 'invoke'>
   readonly #cache = new Map<string, { verdict: Verdict; until: number }>()
 
-  constructor(settings: AuthorizerSettings, target: LambdaFunction) {
+  constructor(settings: AuthorizerSettings, target: Pick<LambdaFunction, 'invoke'>) {
     this.#settings = settings
     this.#target = target
   }

@@ -24,7 +24,7 @@ const MESSAGES: Record<number, string> = {
 export function serveHttpApi(
   app: FastifyInstance,
   api: ApiSettings,
-  functionNamed: (name: string) => LambdaFunction,
+  functionNamed: (name: string) => Pick<LambdaFunction, 'invoke'>,
 ): void {
   /** Routes of one authorizer share its cache. */
   const authorizers = new Map<string, Authorizer>()
