@@ -36,7 +36,7 @@ export async function startApiGateway({ services }: HttpApi): Promise<ApiGateway
   const auth = getAuth(firebase)
 
   // As the templates have them, which test/unit/cdk compares with the routes.
-  const authorizer = { functionName: 'authorizer', header: 'authorization', cacheSec: 60 }
+  const authorizer = { id: 'authorizer', functionName: 'authorizer', header: 'authorization', cacheSec: 60 }
   const settings: RouteSettings[] = [
     { key: 'ANY /v1/{proxy+}', functionName: 'api', authorizer },
     ...routes
