@@ -2,6 +2,7 @@ import type { TelemetryApi } from '../api/telemetry-api.ts'
 import type { useClock } from './clock.ts'
 import type { OpenWebSocket } from './live-link.ts'
 import { createLiveSocket } from './live-socket.ts'
+import { createSharedLiveSocket } from './shared-live-socket.ts'
 import type { useLiveStore } from './live-store.ts'
 
 const openBrowserSocket: OpenWebSocket = (url, events) => {
@@ -21,8 +22,11 @@ export function startLive(
   api: TelemetryApi,
   store: ReturnType<typeof useLiveStore>,
   clock: ReturnType<typeof useClock>,
+  userId: string,
 ): () => void {
-  const socket = createLiveSocket({
+  const create = isSecureContext ? createSharedLiveSocket : createLiveSocket // locks need HTTPS, or this machine
+  const socket = create({
+    userId,
     takeTicket: () => api.realtimeTicket(),
     openWebSocket: openBrowserSocket,
     onState: (state) => store.setSocketState(state),

@@ -1,0 +1,136 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { LiveServerMessage } from '../../../schemas/live.ts'
+import type { OpenWebSocket } from '../../../web/src/live/live-link.ts'
+import type { LiveSocket, LiveState } from '../../../web/src/live/live-socket.ts'
+import { createSharedLiveSocket } from '../../../web/src/live/shared-live-socket.ts'
+import { frames, machine, PLANT } from './live-fixtures.ts'
+
+/** Node has the browser's own locks and channels: tabs here are objects, all else is real. */
+const OTHER_PLANT = PLANT.replace(/^./, (digit) => (digit === '1' ? '2' : '1'))
+
+interface Server {
+  sockets: { sent: { type: string; plant?: string }[]; open: boolean; give: (message: LiveServerMessage) => void }[]
+}
+
+interface Tab {
+  socket: LiveSocket
+  states: LiveState[]
+  messages: LiveServerMessage[]
+  subscribed: string[]
+}
+
+const tabs: Tab[] = []
+afterEach(() => {
+  for (const { socket } of tabs.splice(0)) socket.stop()
+})
+
+const openSockets = ({ sockets }: Server) => sockets.filter((socket) => socket.open)
+const sentTo = (server: Server) =>
+  openSockets(server).flatMap(({ sent }) => sent.map(({ type, plant }) => `${type} ${plant}`))
+
+function openTab(server: Server, userId: string): Tab {
+  const tab: Omit<Tab, 'socket'> = { states: [], messages: [], subscribed: [] }
+  const openWebSocket: OpenWebSocket = (_url, events) => {
+    const socket: Server['sockets'][number] = {
+      ...{ sent: [], open: true },
+      give: (message) => events.message(JSON.stringify(message)),
+    }
+    server.sockets.push(socket)
+    queueMicrotask(() => events.opened())
+    return {
+      send: (text) => socket.sent.push(JSON.parse(text) as { type: string }),
+      close: () => (socket.open = false),
+    }
+  }
+  const socket = createSharedLiveSocket({
+    ...{ userId, openWebSocket },
+    takeTicket: () => Promise.resolve({ url: 'wss://live.example', ticket: 't', expiresAt: 0 }),
+    onState: (state) => tab.states.push(state),
+    onMessage: (message) => tab.messages.push(message),
+    onSubscribed: (plantId) => tab.subscribed.push(plantId),
+  })
+  socket.start()
+  const whole = { ...tab, socket }
+  tabs.push(whole)
+  return whole
+}
+
+const isLive = (tab: Tab) => vi.waitFor(() => expect(tab.states.at(-1)).toBe('live'))
+
+async function twoTabs(userId: string) {
+  const server: Server = { sockets: [] }
+  const first = openTab(server, userId)
+  first.socket.subscribe(PLANT)
+  await isLive(first)
+  const second = openTab(server, userId)
+  second.socket.subscribe(PLANT)
+  await isLive(second)
+  return { server, first, second }
+}
+
+describe('tabs of one person', () => {
+  it('share one socket, whose messages reach all of them', async () => {
+    const { server, first, second } = await twoTabs('ana')
+    expect(server.sockets).toHaveLength(1)
+    const [delta] = frames('delta', 2, [machine(2, 2)])
+    server.sockets[0]!.give(delta!)
+    await vi.waitFor(() => expect(second.messages).toEqual([delta]))
+    expect(first.messages).toEqual([delta])
+  })
+
+  it('are given a snapshot when they come, and keep their deltas until it is there', async () => {
+    const { server, second } = await twoTabs('bruno')
+    await vi.waitFor(() => expect(sentTo(server)).toEqual([`subscribe ${PLANT}`, `subscribe ${PLANT}`]))
+    await vi.waitFor(() => expect(second.subscribed).toEqual([PLANT]))
+  })
+
+  it('stay subscribed to a plant until the last of them has left it, or is gone', async () => {
+    const { server, first, second } = await twoTabs('carla')
+    second.socket.subscribe(OTHER_PLANT)
+    await vi.waitFor(() => expect(sentTo(server)).toContain(`subscribe ${OTHER_PLANT}`))
+    first.socket.unsubscribe(PLANT)
+    second.socket.stop()
+    await vi.waitFor(() =>
+      expect(sentTo(server).slice(-2).toSorted()).toEqual(
+        [`unsubscribe ${OTHER_PLANT}`, `unsubscribe ${PLANT}`].toSorted(),
+      ),
+    )
+  })
+
+  it('go on with a new socket when the tab that had it is closed', async () => {
+    const { server, first, second } = await twoTabs('dario')
+    first.socket.stop()
+    await vi.waitFor(() => expect(server.sockets).toHaveLength(2))
+    await isLive(second)
+    expect(second.states.slice(-2)).toEqual(['reconnecting', 'live'])
+    expect(openSockets(server)).toHaveLength(1)
+    await vi.waitFor(() => expect(sentTo(server)).toEqual([`subscribe ${PLANT}`]))
+  })
+
+  it('ask for the snapshot through the one that leads when a frame was lost', async () => {
+    const { server, second } = await twoTabs('elena')
+    const before = sentTo(server).length
+    second.socket.resubscribe(PLANT)
+    await vi.waitFor(() => expect(sentTo(server)).toHaveLength(before + 1), 3_000)
+  })
+
+  it('take over from a tab that is frozen when they are looked at', async () => {
+    const { server, first, second } = await twoTabs('fede')
+    // A frozen tab keeps its lock and hears nothing.
+    const frozen = vi.spyOn(BroadcastChannel.prototype, 'postMessage').mockReturnValue()
+    second.socket.lookedAt()
+    await vi.waitFor(() => expect(server.sockets).toHaveLength(2), 5_000)
+    frozen.mockRestore()
+    await isLive(second)
+    // Thawed it finds that it has lost the lock, and follows.
+    await vi.waitFor(() => expect(openSockets(server)).toHaveLength(1))
+    first.socket.subscribe(OTHER_PLANT)
+    await vi.waitFor(() => expect(sentTo(server)).toContain(`subscribe ${OTHER_PLANT}`))
+  })
+})
+
+it('tabs of different people share nothing', async () => {
+  const server: Server = { sockets: [] }
+  await Promise.all([isLive(openTab(server, 'gabi')), isLive(openTab(server, 'hugo'))])
+  expect(server.sockets).toHaveLength(2)
+})
