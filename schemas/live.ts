@@ -83,6 +83,7 @@ export const LiveServerMessage = v.variant('type', [
   v.object({ type: v.literal('snapshot'), ...plantPicture, part: v.number(), parts: v.number() }),
   v.object({ type: v.literal('delta'), ...plantPicture, part: v.number(), parts: v.number() }),
   v.object({ type: v.literal('error'), code: LiveErrorCode, plant: v.optional(v.string()) }),
-  v.object({ type: v.literal('pong') }),
+  /** Of each plant that the connection watches: a version above that of the last frame means that one was lost. */
+  v.object({ type: v.literal('pong'), versions: v.optional(v.record(PlantRef, v.number()), {}) }),
 ])
 export type LiveServerMessage = v.InferOutput<typeof LiveServerMessage>

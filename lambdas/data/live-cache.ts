@@ -15,6 +15,8 @@ const key = (kind: string) => (of: PlantName) => `${kind}:${of.tenant}:${of.plan
 export const stateKey = key('state')
 export const gatewaysKey = key('gateways')
 export const watchersKey = key('watchers')
+/** Watchers that are not posted to for the moment, by when that ends. */
+export const slowKey = key('slow')
 export const eventsChannel = key('events')
 export const liveVersionKey = key('live-version')
 export const plantIdKey = key('plant-id')
@@ -107,4 +109,19 @@ export async function tellOfNewEdition(client: Client, plant: PlantName): Promis
 /** Of connections that API Gateway calls gone. Elsewhere they may still be listed: their next frame meets 410 again. */
 export async function forgetConnections(client: Client, plant: PlantName, connectionIds: string[]): Promise<void> {
   await Promise.all([client.zRem(watchersKey(plant), connectionIds), client.del(connectionIds.map(connectionKey))])
+}
+
+const SKIPPED_SEC = 10
+
+/** Lets connections that take no frames be, so that they do not delay the plant's others. Afterwards the gap in the versions makes them subscribe again. */
+export async function skipConnections(client: Client, plant: PlantName, connectionIds: string[]): Promise<void> {
+  const until = Date.now() + SKIPPED_SEC * 1000
+  await client
+    .multi()
+    .zAdd(
+      slowKey(plant),
+      connectionIds.map((value) => ({ score: until, value })),
+    )
+    .expire(slowKey(plant), SKIPPED_SEC)
+    .exec()
 }

@@ -62,13 +62,23 @@ export async function readConnection(client: Client, connectionId: string): Prom
   return text === null ? undefined : v.parse(stored(Connection), text)
 }
 
-/** Keeps the connection and its plants for another lifetime. False when it is not known. */
-export async function refreshConnection(client: Client, connectionId: string): Promise<boolean> {
+/**
+ * Keeps the connection and its plants for another lifetime. Returns the version of each plant by id; undefined when the
+ * connection is not known.
+ */
+export async function refreshConnection(
+  client: Client,
+  connectionId: string,
+): Promise<Record<string, number> | undefined> {
   const connection = await readConnection(client, connectionId)
-  if (connection === undefined) return false
+  if (connection === undefined) return undefined
   await saveConnection(client, connection)
-  for (const { slug } of connection.plants) await addWatcher(client, connection, slug)
-  return true
+  const versions: Record<string, number> = {}
+  for (const { plantId, slug } of connection.plants) {
+    await addWatcher(client, connection, slug)
+    versions[plantId] = await liveVersion(client, { tenant: connection.tenant, plant: slug })
+  }
+  return versions
 }
 
 /**

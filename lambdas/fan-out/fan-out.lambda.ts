@@ -1,7 +1,7 @@
 import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import type { FanOutWorkItem } from '../../schemas/queues.ts'
-import { forgetConnections } from '../data/live-cache.ts'
+import { forgetConnections, skipConnections } from '../data/live-cache.ts'
 import { readEnvironment, redisEnvironment } from '../runtime/environment.ts'
 import { frame, logger, metrics } from '../runtime/frame.ts'
 import { liveFrames } from '../runtime/live-frames.ts'
@@ -31,8 +31,9 @@ async function fanOut(item: FanOutWorkItem): Promise<void> {
     const changes = await readPlantChanges(redis, item)
     if (changes === undefined) return
     const { connectionIds, ...picture } = changes
-    const gone = await postFrames(api, connectionIds, liveFrames('delta', picture))
+    const { gone, slow } = await postFrames(api, connectionIds, liveFrames('delta', picture))
     if (gone.length > 0) await redis.use((client) => forgetConnections(client, item, gone))
+    if (slow.length > 0) await redis.use((client) => skipConnections(client, item, slow))
   } catch (error) {
     metrics.addMetric('RealtimeUnavailable', 'Count', 1)
     logger.warn('The frames of a plant were dropped', { tenant: item.tenant, plant: item.plant, error: error as Error })

@@ -25,8 +25,12 @@ export async function receive(services: Services, connectionId: string, text: st
 async function handle(services: Services, connectionId: string, message: LiveClientMessage): Promise<void> {
   const { redis } = services
   if (message.type === 'ping') {
-    const known = await redis.use((client) => refreshConnection(client, connectionId))
-    return postMessage(services, connectionId, known ? { type: 'pong' } : { type: 'error', code: 'not_connected' })
+    const versions = await redis.use((client) => refreshConnection(client, connectionId))
+    return postMessage(
+      services,
+      connectionId,
+      versions ? { type: 'pong', versions } : { type: 'error', code: 'not_connected' },
+    )
   }
   const connection = await redis.use((client) => readConnection(client, connectionId))
   if (connection === undefined) {

@@ -124,6 +124,19 @@ test('a gone connection is removed, another failure loses only that frame', asyn
   expect(await redis.exists('connection:gone')).toBe(0)
 })
 
+test('a connection that takes no frame is let be for a while, and finds the gap when frames come again', async () => {
+  await Promise.all([watch('slow'), watch('well'), setState('press', { t: 1 })])
+  const tired = new LimitExceededException({ $metadata: {}, message: 'no' })
+  api.on(PostToConnectionCommand, { ConnectionId: 'slow' }).rejectsOnce(tired).resolves({})
+  await handle(items(['press']))
+  await handle(items(['press']))
+  expect(posted('slow')).toHaveLength(1)
+  await redis.zAdd(`slow:${tenant}:mill`, { score: Date.now() - 1, value: 'slow' })
+  await handle(items(['press']))
+  expect(posted('well').map((frame) => frame.version)).toEqual([1, 2, 3])
+  expect(posted('slow').map((frame) => frame.version)).toEqual([1, 3])
+})
+
 test('nobody watching: no version, no post', async () => {
   await setState('press', { t: 1 })
   await handle(items(['press']))

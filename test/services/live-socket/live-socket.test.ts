@@ -174,8 +174,18 @@ describe('the connection', () => {
   it('answers ping and lives on by it', async () => {
     const connectionId = await connected()
     await redis.expire(`connection:${connectionId}`, 5)
-    expect(await send(connectionId, { type: 'ping' })).toEqual([{ type: 'pong' }])
+    expect(await send(connectionId, { type: 'ping' })).toEqual([{ type: 'pong', versions: {} }])
     expect(await redis.ttl(`connection:${connectionId}`)).toBeGreaterThan(7_000)
+  })
+
+  it('is told with the pong which frame was the last of each plant, in case it was lost', async () => {
+    const connectionId = await connected()
+    const plant = plantId('north')
+    const [snapshot] = await send(connectionId, { type: 'subscribe', plant })
+    const { version } = snapshot as { version: number }
+    await redis.incr(`live-version:${tenant.slug}:north`)
+    const [pong] = await send(connectionId, { type: 'ping' })
+    expect(pong).toEqual({ type: 'pong', versions: { [plant]: version + 1 } })
   })
 
   it('ends watching at unsubscribe and at disconnect', async () => {

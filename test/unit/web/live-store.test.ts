@@ -65,6 +65,14 @@ describe('live store', () => {
     expect(asked).toEqual(['subscribe', 'resubscribe'])
   })
 
+  it('asks for a snapshot when a pong tells of a frame that never came', () => {
+    const { asked, receive } = watching()
+    receive(...frames('snapshot', 1, [machine(1, 1)]), { type: 'pong', versions: { [PLANT]: 1 } })
+    expect(asked).toEqual(['subscribe'])
+    receive({ type: 'pong', versions: { [PLANT]: 2 } }, { type: 'pong', versions: { [PLANT]: 2 } })
+    expect(asked).toEqual(['subscribe', 'resubscribe'])
+  })
+
   it('takes a version that begins anew for a gap', () => {
     const { receive, asked } = watching()
     receive(...frames('snapshot', 40, [machine(1, 1)]), ...frames('delta', 1, [machine(1, 2)]))

@@ -68,6 +68,8 @@ export const useLiveStore = defineStore('live', () => {
   function receive(message: LiveServerMessage, at: number): void {
     lastDataAt.value = at
     if (message.type === 'snapshot' || message.type === 'delta') watched.get(message.plant)?.frames.receive(message)
+    if (message.type === 'pong')
+      for (const [plantId, version] of Object.entries(message.versions)) watched.get(plantId)?.frames.told(version)
     if (message.type === 'error' && message.code === 'not_found' && message.plant !== undefined) refuse(message.plant)
   }
 

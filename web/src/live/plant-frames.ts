@@ -60,6 +60,13 @@ export function createPlantFrames(events: PlantFramesEvents) {
   }
 
   return {
+    /** What the server's last frame was, while nothing comes: the last one of all can be lost too. */
+    told(newest: number): void {
+      if (awaiting || version === undefined || newest <= version) return
+      awaiting = true
+      kept = []
+      events.gap()
+    },
     /** A subscribe went out: its snapshot will be newer than everything kept so far. */
     subscribed(): void {
       awaiting = true

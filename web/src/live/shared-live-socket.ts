@@ -34,7 +34,7 @@ export function createSharedLiveSocket(options: LiveSocketOptions & { userId: st
   const name = `live:${options.userId}`
   const tab = crypto.randomUUID()
   const wanted = new Set<string>()
-  const stopped = Promise.withResolvers<void>()
+  const stopped = Promise.withResolvers<undefined>()
   let channel: InstanceType<typeof BroadcastChannel> | undefined
   let leading: Leader | undefined
   let everLive = false
@@ -80,7 +80,10 @@ export function createSharedLiveSocket(options: LiveSocketOptions & { userId: st
   }
 
   function receive(message: Message): void {
-    if (leading) { leading.receive(message); return; }
+    if (leading) {
+      leading.receive(message)
+      return
+    }
     clearTimeout(silence)
     if (message.type === 'who') tellWants()
     else if (message.type === 'state') onState(message.state)
@@ -110,7 +113,7 @@ export function createSharedLiveSocket(options: LiveSocketOptions & { userId: st
       channel = undefined
       clearTimeout(silence)
       waiting.abort()
-      stopped.resolve()
+      stopped.resolve(undefined)
     },
     subscribe(plantId) {
       wanted.add(plantId)
