@@ -200,11 +200,17 @@ export const History = v.variant('kind', [
 ])
 export type History = v.InferOutput<typeof History>
 
+/**
+ * created: waits for its enrolment. enrolled: has a certificate. active: has been heard. rotating: is asked for a new key, or has
+ * got a certificate for it while the old one still holds. revoked: its certificates have ended; it may be enrolled again.
+ */
+export const Lifecycle = v.picklist(['created', 'enrolled', 'active', 'rotating', 'revoked'])
+export type Lifecycle = v.InferOutput<typeof Lifecycle>
+
 export const Gateway = v.object({
   ...LiveGateway.entries,
   plantId: Uuid,
-  /** Onboarding: created (waits for its enrolment), enrolled (has a certificate), active (has been heard), revoked. */
-  lifecycle: v.picklist(['created', 'enrolled', 'active', 'revoked']),
+  lifecycle: Lifecycle,
   createdAt: EpochMs,
   /** Since when `connection` holds; null while it is `never`. */
   connectionSince: v.nullable(EpochMs),
@@ -243,17 +249,24 @@ export const CreatedGateway = v.object({
 })
 export type CreatedGateway = v.InferOutput<typeof CreatedGateway>
 
+export const MoveGateway = v.strictObject({ plantId: Uuid })
+export type MoveGateway = v.InferOutput<typeof MoveGateway>
+
+/** PKCS#10 in PEM. Its key must be EC P-256 or RSA of at least 2048 bits; its subject is ignored. */
+const Csr = v.pipe(v.string(), v.minLength(1), v.maxLength(8192))
+
+/** AWS IoT's id of a certificate: the SHA-256 of its DER, in hex. */
+export const CertificateId = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits'))
+
+/** The same token with the same key gets the same answer for as long as the token lasts; with another key none. */
 export const EnrolmentRequest = v.strictObject({
   token: v.pipe(v.string(), v.minLength(1), v.maxLength(128)),
-  /** PKCS#10 in PEM. Its key must be EC P-256 or RSA of at least 2048 bits; its subject is ignored. */
-  csr: v.pipe(v.string(), v.minLength(1), v.maxLength(8192)),
+  csr: Csr,
 })
 export type EnrolmentRequest = v.InferOutput<typeof EnrolmentRequest>
 
-export const Enrolment = v.object({
-  thingName: ThingName,
-  certificatePem: v.string(),
-  caPem: v.string(),
+/** Where a gateway stands, and where and under which topics it publishes from there. */
+const gatewayPlace = {
   /** Host of the MQTT endpoint, with `:port` only when that is not one of AWS IoT's own (8883, 443). */
   endpoint: v.string(),
   topics: v.object({
@@ -264,8 +277,42 @@ export const Enrolment = v.object({
   tenant: Slug,
   province: Slug,
   plant: Slug,
+}
+
+export const Enrolment = v.object({
+  thingName: ThingName,
+  certificateId: CertificateId,
+  certificatePem: v.string(),
+  caPem: v.string(),
+  ...gatewayPlace,
 })
 export type Enrolment = v.InferOutput<typeof Enrolment>
+
+/**
+ * What a gateway asks about itself, without a user. `certificateId` is of the certificate whose key signs: base64 of
+ * `crypto.sign('sha256', signedText(…), key)` (schemas/identity.ts).
+ */
+const signed = {
+  thingName: ThingName,
+  certificateId: CertificateId,
+  signature: v.pipe(v.string(), v.base64(), v.maxLength(1024)),
+}
+
+export const IdentityRequest = v.strictObject(signed)
+export type IdentityRequest = v.InferOutput<typeof IdentityRequest>
+
+export const IdentityState = v.object({
+  lifecycle: v.picklist(['enrolled', 'active', 'rotating']),
+  /** The gateway is to make a new key and to renew. */
+  rotate: v.boolean(),
+  /** Others than before after a move: those of before are refused by the broker. */
+  ...gatewayPlace,
+})
+export type IdentityState = v.InferOutput<typeof IdentityState>
+
+/** The same key again gets the same certificate. The present one holds until the new one is confirmed by its own signature. */
+export const RenewalRequest = v.strictObject({ ...signed, csr: Csr })
+export type RenewalRequest = v.InferOutput<typeof RenewalRequest>
 
 /** `?from=&to=`: `from` <= time < `to`, epoch ms. Each may be left out. */
 export const TimeQuery = v.strictObject({ from: v.optional(EpochMsText), to: v.optional(EpochMsText) })

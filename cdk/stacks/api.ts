@@ -132,7 +132,13 @@ export class ApiStack extends Stack {
         resources: [all('policy')],
       }),
       new PolicyStatement({
-        actions: ['iot:AttachPolicy', 'iot:DetachPolicy', 'iot:UpdateCertificate', 'iot:DeleteCertificate'],
+        actions: [
+          'iot:AttachPolicy',
+          'iot:DeleteCertificate',
+          'iot:DescribeCertificate',
+          'iot:DetachPolicy',
+          'iot:UpdateCertificate',
+        ],
         resources: [all('cert')],
       }),
       new PolicyStatement({
@@ -141,6 +147,7 @@ export class ApiStack extends Stack {
           'iot:CreateCertificateFromCsr',
           'iot:DescribeEndpoint',
           'iot:DetachThingPrincipal',
+          'iot:ListCertificates',
         ],
         resources: ['*'],
       }),

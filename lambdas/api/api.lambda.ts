@@ -13,11 +13,11 @@ import {
   redisEnvironment,
   retentionEnvironment,
 } from '../runtime/environment.ts'
+import { AMAZON_ROOT_CAS } from '../gateways/amazon-root-cas.ts'
 import { frame } from '../runtime/frame.ts'
 import { openPostgres } from '../runtime/postgres.ts'
 import { openRedis } from '../runtime/redis.ts'
 import { answerRequest } from './answer-request.ts'
-import { AMAZON_ROOT_CAS } from './iot/amazon-root-cas.ts'
 import { RATE_LIMITS } from './rate-limit.ts'
 
 const environment = readEnvironment({

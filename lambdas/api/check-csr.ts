@@ -2,6 +2,8 @@
 import 'reflect-metadata'
 import { Pkcs10CertificateRequest } from '@peculiar/x509'
 import * as v from 'valibot'
+import type { SigningRequest } from '../gateways/issue-certificate.ts'
+import { keyHashOfSpki } from '../gateways/key-hash.ts'
 import { ApiError } from './problem.ts'
 
 const AllowedKey = v.union([
@@ -10,17 +12,17 @@ const AllowedKey = v.union([
 ])
 
 /**
- * Returns the request again as PEM, without whatever stood around it. Its subject is not looked at: the certificate's
- * rights come from what it is attached to. Throws ApiError (400) that says what is wrong.
+ * Returns the request again as PEM, without whatever stood around it, and its key's hash. Its subject is not looked at: the
+ * certificate's rights come from what it is attached to. Throws ApiError (400) that says what is wrong.
  */
-export async function checkCsr(pem: string): Promise<string> {
+export async function checkCsr(pem: string): Promise<SigningRequest> {
   const request = await readRequest(pem)
   if (request === undefined)
     throw invalidCsr('It is no PKCS#10 request in PEM, or its signature is not by its own key.')
   if (!v.is(AllowedKey, request.publicKey.algorithm)) {
     throw invalidCsr('Its key must be EC P-256 or RSA of at least 2048 bits.')
   }
-  return request.toString('pem')
+  return { pem: request.toString('pem'), keyHash: keyHashOfSpki(Buffer.from(request.publicKey.rawData)) }
 }
 
 async function readRequest(pem: string): Promise<Pkcs10CertificateRequest | undefined> {
@@ -31,6 +33,11 @@ async function readRequest(pem: string): Promise<Pkcs10CertificateRequest | unde
     // The library throws errors of many kinds at bytes that are no request, and at algorithms it does not know.
     return undefined
   }
+}
+
+/** Of another gateway, or of a certificate that is about to end. */
+export function keyInUse(): ApiError {
+  return invalidCsr('Its key has been used before. Make a new key.')
 }
 
 function invalidCsr(detail: string): ApiError {

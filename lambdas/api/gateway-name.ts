@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import { MAX_TOPIC_BYTES, statusTopic } from '../../schemas/topics.ts'
 import type { Database } from '../data/database.ts'
+import { newLeaseEnd } from '../data/gateway-lease.ts'
 import { findUnenrolledGateway, reserveGateway, thingNamesWith } from '../data/reserve-gateway.ts'
 import { ApiError, invalidField } from './problem.ts'
 
@@ -18,8 +19,8 @@ interface Place {
 interface Reserved {
   gatewayId: string
   thingName: string
-  /** False for a gateway that is there and was never enrolled. */
-  isNew: boolean
+  /** Epoch ms; undefined for a gateway that is there and was never enrolled. */
+  leaseEnd: number | undefined
 }
 
 /**
@@ -36,19 +37,21 @@ export async function reserveName(
   const room = roomForName(place)
   if (wanted !== undefined) {
     if (wanted.length > room) throw invalidField('thingName', `must be at most ${room} characters in this plant`)
-    const gatewayId = await reserveGateway(db, { ...by, thingName: wanted })
-    if (gatewayId !== undefined) return { gatewayId, thingName: wanted, isNew: true }
+    const leaseEnd = newLeaseEnd()
+    const gatewayId = await reserveGateway(db, { ...by, thingName: wanted }, leaseEnd)
+    if (gatewayId !== undefined) return { gatewayId, thingName: wanted, leaseEnd }
     const unenrolled = await findUnenrolledGateway(db, { ...by, thingName: wanted })
     if (unenrolled === undefined) throw new ApiError('conflict', 'This name is taken. Choose another one.')
-    return { gatewayId: unenrolled, thingName: wanted, isNew: false }
+    return { gatewayId: unenrolled, thingName: wanted, leaseEnd: undefined }
   }
   const prefix = defaultPrefix(place, room)
   const taken = await thingNamesWith(db, by.tenantId, prefix)
   for (let n = 1; n <= taken.size + TRIES; n++) {
     const thingName = `${prefix}${n}`
     if (taken.has(thingName)) continue
-    const gatewayId = await reserveGateway(db, { ...by, thingName })
-    if (gatewayId !== undefined) return { gatewayId, thingName, isNew: true }
+    const leaseEnd = newLeaseEnd()
+    const gatewayId = await reserveGateway(db, { ...by, thingName }, leaseEnd)
+    if (gatewayId !== undefined) return { gatewayId, thingName, leaseEnd }
   }
   throw new ApiError('conflict', 'No free name was found. Give the gateway one of its own.')
 }

@@ -1,4 +1,5 @@
 import type { ColumnType, Generated, JSONColumnType } from 'kysely'
+import type { Lifecycle } from '../../schemas/api.ts'
 import type { Role } from '../../schemas/permissions.ts'
 import type { DeadLetterCode } from '../../schemas/error-codes.ts'
 import type { ConnectionState, MachineState } from '../../schemas/live.ts'
@@ -15,6 +16,7 @@ export interface Database {
   gateway_connections: GatewayConnections
   users: Users
   enrolments: Enrolments
+  gateway_certificates: GatewayCertificates
   telemetry_events: TelemetryEvents
   machine_state: MachineStates
   machine_ledger: MachineLedgers
@@ -70,8 +72,8 @@ export interface Gateways {
   tenant_id: string
   plant_id: string
   thing_name: string
-  lifecycle: Generated<'created' | 'enrolled' | 'active' | 'revoked'>
-  certificate_id: string | null
+  lifecycle: Generated<Lifecycle>
+  busy_until: number | null
   created_at: number
   created_by: string | null
   connection: Generated<ConnectionState>
@@ -119,6 +121,7 @@ export interface Enrolments {
   tenant_id: string
   gateway_id: string
   token_hash: Buffer
+  key_hash: Buffer | null
   expires_at: number
   used_at: number | null
   created_at: number
@@ -187,6 +190,17 @@ export interface FullSeqs {
   machine_id: string
   tenant_id: string
   seqs: string
+}
+
+export interface GatewayCertificates {
+  key_hash: Buffer
+  tenant_id: string
+  gateway_id: string
+  /** requested: AWS IoT may have made it. valid. ending: it is to be removed from AWS IoT. */
+  state: 'requested' | 'valid' | 'ending'
+  certificate_id: string | null
+  certificate_pem: string | null
+  requested_at: number
 }
 
 /** Append only. */

@@ -10,7 +10,6 @@ export interface Enrolment {
   tenantId: string
   gatewayId: string
   expiresAt: number
-  usedAt: number | null
 }
 
 interface NewToken {
@@ -61,63 +60,58 @@ export function addEnrolmentToken(db: Kysely<Database>, token: NewToken): Promis
 
 /** By the function that row security does not bind: the token tells which tenant it is. */
 export async function findEnrolment(db: Kysely<Database>, tokenHash: Buffer): Promise<Enrolment | undefined> {
-  const { rows } = await sql<{
-    id: string
-    tenant_id: string
-    gateway_id: string
-    expires_at: number
-    used_at: number | null
-  }>`select * from find_enrolment(${tokenHash})`.execute(db)
+  const { rows } = await sql<{ id: string; tenant_id: string; gateway_id: string; expires_at: number }>`
+    select * from find_enrolment(${tokenHash})`.execute(db)
   const row = rows[0]
-  return (
-    row && {
-      enrolmentId: row.id,
-      tenantId: row.tenant_id,
-      gatewayId: row.gateway_id,
-      expiresAt: row.expires_at,
-      usedAt: row.used_at,
-    }
-  )
+  return row && { enrolmentId: row.id, tenantId: row.tenant_id, gatewayId: row.gateway_id, expiresAt: row.expires_at }
 }
 
-/** Uses the token up. Undefined when somebody else did, or when its hour is over; of two at once, one gets it. */
+/**
+ * Binds the token to the key, for good: an answer that was lost can be asked for again, and by nobody else. Undefined when
+ * the token has another key or its hour is over, or when the gateway is neither waiting nor enrolled with this very key.
+ */
 export function claimEnrolment(
   db: Kysely<Database>,
   { tenantId, enrolmentId, gatewayId }: Enrolment,
+  keyHash: Buffer,
 ): Promise<GatewayAddress | undefined> {
   return inTenant(db, tenantId, async (transaction) => {
     const now = Date.now()
-    const claimed = await transaction
-      .updateTable('enrolments')
-      .set({ used_at: now })
-      .where('tenant_id', '=', tenantId)
-      .where('id', '=', enrolmentId)
-      .where('used_at', 'is', null)
-      .where('expires_at', '>', now)
-      .returning('id')
-      .executeTakeFirst()
-    if (claimed === undefined) return undefined
-    return transaction
+    const address = await transaction
       .selectFrom('gateways')
       .innerJoin('plants', 'plants.id', 'gateways.plant_id')
       .innerJoin('tenants', 'tenants.id', 'gateways.tenant_id')
       .select(['tenants.slug as tenant', 'plants.province', 'plants.slug as plant', 'gateways.thing_name as thingName'])
       .where('gateways.tenant_id', '=', tenantId)
       .where('gateways.id', '=', gatewayId)
-      .where('gateways.lifecycle', '=', 'created')
       .where('tenants.disabled_at', 'is', null)
+      .where((eb) =>
+        eb.or([
+          eb('gateways.lifecycle', '=', 'created'),
+          eb.exists(
+            eb
+              .selectFrom('gateway_certificates as c')
+              .select('c.key_hash')
+              .whereRef('c.gateway_id', '=', 'gateways.id')
+              .where('c.key_hash', '=', keyHash)
+              .where('c.state', '=', 'valid'),
+          ),
+        ]),
+      )
       .executeTakeFirst()
-  })
-}
-
-/** Gives the token back after a failure, so that the gateway can try again within the hour. */
-export async function releaseEnrolment(db: Kysely<Database>, { tenantId, enrolmentId }: Enrolment): Promise<void> {
-  await inTenant(db, tenantId, (transaction) =>
-    transaction
+    if (address === undefined) return undefined
+    const claimed = await transaction
       .updateTable('enrolments')
-      .set({ used_at: null })
+      .set((eb) => ({
+        used_at: eb.fn.coalesce('used_at', eb.val(now)),
+        key_hash: keyHash,
+      }))
       .where('tenant_id', '=', tenantId)
       .where('id', '=', enrolmentId)
-      .execute(),
-  )
+      .where('expires_at', '>', now)
+      .where((eb) => eb.or([eb('key_hash', 'is', null), eb('key_hash', '=', keyHash)]))
+      .returning('id')
+      .executeTakeFirst()
+    return claimed && address
+  })
 }

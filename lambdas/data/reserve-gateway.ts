@@ -4,9 +4,6 @@ import type { Database } from './database.ts'
 import { inTenant } from './tenant-transaction.ts'
 import { writeAudit } from './write-audit.ts'
 
-/** Longer than any request lasts: before, the call that made the gateway may still be at it. */
-const SETTLED_AFTER_MS = 60_000
-
 interface Reservation {
   tenantId: string
   plantId: string
@@ -15,8 +12,15 @@ interface Reservation {
   requestId: string
 }
 
-/** Takes the name for a new gateway, before anything is made in AWS. Undefined when it is taken, be it by another tenant. */
-export function reserveGateway(db: Kysely<Database>, reservation: Reservation): Promise<string | undefined> {
+/**
+ * Takes the name for a new gateway, and its lease until then (epoch ms), before anything is made in AWS. Undefined when it is
+ * taken, be it by another tenant.
+ */
+export function reserveGateway(
+  db: Kysely<Database>,
+  reservation: Reservation,
+  leaseEnd: number,
+): Promise<string | undefined> {
   const { tenantId, plantId, thingName, userId, requestId } = reservation
   return inTenant(db, tenantId, async (transaction) => {
     const gatewayId = uuidv7()
@@ -27,6 +31,7 @@ export function reserveGateway(db: Kysely<Database>, reservation: Reservation): 
         tenant_id: tenantId,
         plant_id: plantId,
         thing_name: thingName,
+        busy_until: leaseEnd,
         created_at: Date.now(),
         created_by: userId,
       })
@@ -48,7 +53,7 @@ export function reserveGateway(db: Kysely<Database>, reservation: Reservation): 
 
 /**
  * A gateway of this plant that was made and never enrolled: its token was lost or ran out, or its creation had stopped
- * half-way. Undefined when there is none of that name, or when the call that makes it may still be at it.
+ * half-way. Undefined when there is none of that name.
  */
 export function findUnenrolledGateway(
   db: Kysely<Database>,
@@ -62,7 +67,6 @@ export function findUnenrolledGateway(
       .where('plant_id', '=', plantId)
       .where('thing_name', '=', thingName)
       .where('lifecycle', '=', 'created')
-      .where((eb) => eb.or([eb('created_at', '<', Date.now() - SETTLED_AFTER_MS), eb.exists(tokensOf(eb))]))
       .executeTakeFirst()
     return row?.id
   })

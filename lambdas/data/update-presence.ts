@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import type { Lifecycle } from '../../schemas/api.ts'
 import type { ConnectionState, LiveGateway } from '../../schemas/live.ts'
 import type { OnlineStatusV1 } from '../../schemas/status.ts'
 import type { Database } from './database.ts'
@@ -9,7 +10,7 @@ import { drainEtaSec, type Heartbeat } from './heartbeats.ts'
 export interface Presence {
   gatewayId: string
   thingName: string
-  lifecycle: 'created' | 'enrolled' | 'active' | 'revoked'
+  lifecycle: Lifecycle
   connection: ConnectionState
   reason: string | null
   sessionId: string | null

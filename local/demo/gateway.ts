@@ -1,22 +1,17 @@
 /** One demo gateway: the real agent, enrolled through the real API by its own command, then running as a process. */
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { promisify } from 'node:util'
-import * as v from 'valibot'
 import { stringify } from 'yaml'
-import { CreatedGateway } from '../../schemas/api.ts'
 import type { Endpoints } from '../endpoints.ts'
 import { gatewayPidFile } from '../leftovers.ts'
 import type { Lifetime } from '../lifetime.ts'
 import { end, remember } from '../processes.ts'
-import { type ApiSession, request } from './api-session.ts'
+import type { ApiSession } from './api-session.ts'
 import type { DemoPlant } from './companies.ts'
+import { enrol } from './enrolment.ts'
 import { signalsOf } from './machine-kinds.ts'
 import { MACHINE_STRIDE } from './plc.ts'
-
-const run = promisify(execFile)
-const STATUS_CONFLICT = 409
 
 export interface GatewayOptions {
   repository: string
@@ -45,9 +40,10 @@ export async function startGateway(
   writeFileSync(configFile, stringify(configuration(plant, dataDir, options)))
   if (!existsSync(join(identity, 'identity.json'))) {
     const session = await options.session()
-    const token = await enrolmentToken(plant, session)
-    await run(process.execPath, [agent, 'enroll', '--config', configFile, '--url', session.apiUrl, '--token', token], {
-      signal: lifetime.signal,
+    await enrol({
+      ...{ folder, agent, configFile, session, signal: lifetime.signal },
+      thingName: plant.thingName,
+      plantId: session.plantIds.get(plant.slug),
     })
   }
   const log = openSync(join(rootDir, 'logs', `${plant.thingName}.log`), 'a')
@@ -72,18 +68,6 @@ export async function startGateway(
     configFile: relative(repository, configFile),
     machines: plant.machines.map((machine) => machine.slug),
   }
-}
-
-async function enrolmentToken(plant: DemoPlant, session: ApiSession): Promise<string> {
-  const answer = await request(session, 'POST', '/v1/gateways', {
-    plantId: session.plantIds.get(plant.slug),
-    thingName: plant.thingName,
-  })
-  if (answer.status === STATUS_CONFLICT) {
-    throw new Error(`${plant.thingName} is enrolled, but its certificate is not here: npm start -- --fresh`)
-  }
-  if (!answer.ok) throw new Error(`POST /v1/gateways answered ${answer.status}: ${await answer.text()}`)
-  return v.parse(CreatedGateway, await answer.json()).enrolment.token
 }
 
 function configuration(plant: DemoPlant, dataDir: string, { plcPort, mqttPort }: GatewayOptions) {

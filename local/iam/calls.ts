@@ -15,23 +15,32 @@ const ofPrincipal = (_: string, request: FastifyRequest) => certificate(String(r
 
 /** By method and route. */
 const IOT: Record<string, [action: string, resource: (name: string, request: FastifyRequest) => string]> = {
+  'GET /things': ['ListThings', NO_RESOURCE],
   'POST /things/:name': ['CreateThing', thingArn],
   'GET /things/:name': ['DescribeThing', thingArn],
   'DELETE /things/:name': ['DeleteThing', thingArn],
   'PUT /things/:name/principals': ['AttachThingPrincipal', ofPrincipal],
   'DELETE /things/:name/principals': ['DetachThingPrincipal', ofPrincipal],
   'GET /things/:name/principals': ['ListThingPrincipals', thingArn],
+  'GET /principals/things': ['ListPrincipalThings', NO_RESOURCE],
+  'GET /policies': ['ListPolicies', NO_RESOURCE],
   'POST /policies/:name': ['CreatePolicy', policyArn],
   'GET /policies/:name': ['GetPolicy', policyArn],
   'DELETE /policies/:name': ['DeletePolicy', policyArn],
+  'POST /policies/:name/version': ['CreatePolicyVersion', policyArn],
+  'GET /policies/:name/version': ['ListPolicyVersions', policyArn],
+  'DELETE /policies/:name/version/:version': ['DeletePolicyVersion', policyArn],
+  'POST /policy-targets/:name': ['ListTargetsForPolicy', policyArn],
   'PUT /target-policies/:name': ['AttachPolicy', ofBody('target')],
   'POST /target-policies/:name': ['DetachPolicy', ofBody('target')],
   'POST /attached-policies/:name': ['ListAttachedPolicies', NO_RESOURCE],
   'POST /certificates': ['CreateCertificateFromCsr', NO_RESOURCE],
+  'GET /certificates': ['ListCertificates', NO_RESOURCE],
   'GET /certificates/:name': ['DescribeCertificate', certificate],
   'PUT /certificates/:name': ['UpdateCertificate', certificate],
   'DELETE /certificates/:name': ['DeleteCertificate', certificate],
   'GET /endpoint': ['DescribeEndpoint', NO_RESOURCE],
+  'DELETE /connections/:name': ['DeleteConnection', (clientId) => arn('iot', `client/${clientId}`)],
 }
 
 /** AWS IoT, Lambda and Secrets Manager, which answer on one port. Undefined where no route is: that answers 404. */

@@ -95,13 +95,17 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     authorizeForward: (client, packet) => (may(client, 'Receive', `topic/${packet.topic}`) ? packet : null),
   })
   const retained = keepRetainedMessages(broker, options.retainedFile)
-  const connected = new Set<Client>()
-  broker.on('client', (client) => connected.add(client))
-  broker.on('clientDisconnect', (client) => connected.delete(client))
+  const connected = new Map<string, Client>()
+  registry.connections = connected
+  broker.on('client', (client) => connected.set(client.id, client))
+  broker.on('clientDisconnect', (client) => {
+    // After a takeover the id is another connection's.
+    if (connected.get(client.id) === client) connected.delete(client.id)
+  })
   broker.on('clientError', (client, error) => log(`${client.id}: connection ended: ${error.message}`))
   broker.on('connectionError', (_client, error) => log(`connection ended before its CONNECT: ${error.message}`))
   const endRefused = () => {
-    for (const client of connected) {
+    for (const client of connected.values()) {
       if (may(client, 'Connect', `client/${client.id}`)) continue
       log(`${client.id}: certificate or policy withdrawn, connection ended`)
       client.close()

@@ -6,7 +6,11 @@ import { type PolicyAction, isAllowed, PolicyDocument } from './policy.ts'
 
 const State = v.object({
   things: v.record(v.string(), v.object({ thingId: v.string(), principals: v.array(v.string()) })),
-  policies: v.record(v.string(), v.object({ document: v.string() })),
+  /** Versions by id; `document` is the default one's. */
+  policies: v.record(
+    v.string(),
+    v.object({ document: v.string(), versions: v.record(v.string(), v.string()), nextVersion: v.number() }),
+  ),
   certificates: v.record(
     v.string(),
     v.object({
@@ -22,6 +26,8 @@ type State = v.InferOutput<typeof State>
 export class Registry extends EventEmitter<{ change: [] }> {
   readonly #file: string
   readonly #state: State
+  /** Clients that are connected now, by id: the broker's. */
+  connections: ReadonlyMap<string, { close(): void }> = new Map()
 
   constructor(file: string) {
     super()

@@ -4,7 +4,7 @@ import { mayGive, removeReservedUser, reserveUser } from '../../data/users.ts'
 import { invite } from '../invite.ts'
 import { ApiError, notFound } from '../problem.ts'
 import { userRoute } from '../route.ts'
-import { withUndo } from '../with-undo.ts'
+import { withUndo } from '../../runtime/with-undo.ts'
 
 /** The address is taken first: for one that is in use, by whatever company, nothing is asked of Firebase. */
 export const route = userRoute({

@@ -31,8 +31,8 @@ create table gateways (
   tenant_id uuid not null references tenants,
   plant_id uuid not null references plants,
   thing_name text not null unique,
-  lifecycle text not null default 'created' check (lifecycle in ('created', 'enrolled', 'active', 'revoked')),
-  certificate_id text,
+  lifecycle text not null default 'created' check (lifecycle in ('created', 'enrolled', 'active', 'rotating', 'revoked')),
+  busy_until int8,    -- somebody changes it in AWS IoT
   created_at int8 not null,
   created_by uuid,
   connection text not null default 'never' check (connection in ('never', 'online', 'offline')),
@@ -87,12 +87,26 @@ create table enrolments (
   tenant_id uuid not null references tenants,
   gateway_id uuid not null references gateways on delete cascade,
   token_hash bytea not null unique,  -- SHA-256 of the token, which itself is not kept
+  key_hash bytea,                    -- of the first key that came with the token: no other may use it
   expires_at int8 not null,
   used_at int8,
   created_at int8 not null,
   created_by uuid
 );
 create index enrolments_by_gateway on enrolments (gateway_id);
+
+-- Certificates that AWS IoT has made, or may have made, for the keys of gateways. A key belongs to one gateway.
+create table gateway_certificates (
+  key_hash bytea primary key,  -- SHA-256 of the public key (SPKI): tells a certificate whose answer was lost
+  tenant_id uuid not null references tenants,
+  gateway_id uuid not null references gateways on delete cascade,
+  state text not null check (state in ('requested', 'valid', 'ending')),
+  certificate_id text unique,
+  certificate_pem text,
+  requested_at int8 not null,
+  check (state <> 'valid' or (certificate_id is not null and certificate_pem is not null))
+);
+create index gateway_certificates_by_gateway on gateway_certificates (gateway_id);
 
 create table audit_log (
   id uuid primary key,

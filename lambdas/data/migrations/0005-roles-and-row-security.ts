@@ -19,7 +19,7 @@ grant execute on function ensure_partitions(date, date) to iot_ingest;
 
 grant select on tenants, telemetry_events, machine_ledger, machine_state to iot_api;
 grant select, insert, update on plants, machines, enrolments to iot_api;
-grant select, insert, update, delete on gateways, users to iot_api;
+grant select, insert, update, delete on gateways, gateway_certificates, users to iot_api;
 grant select, insert on audit_log to iot_api;
 grant select, insert, update, delete on idempotency_keys to iot_api;
 
@@ -31,8 +31,8 @@ do $do$
 declare
   tab text;
 begin
-  foreach tab in array array['tenants', 'plants', 'machines', 'gateways', 'users', 'enrolments', 'telemetry_events',
-    'machine_ledger', 'machine_state', 'audit_log', 'idempotency_keys'] loop
+  foreach tab in array array['tenants', 'plants', 'machines', 'gateways', 'gateway_certificates', 'users', 'enrolments',
+    'telemetry_events', 'machine_ledger', 'machine_state', 'audit_log', 'idempotency_keys'] loop
     execute format('alter table %I enable row level security', tab);
     execute format('create policy every_tenant on %I to iot_ingest, iot_admin using (true) with check (true)', tab);
     execute format($p$create policy own_tenant on %I to iot_api
@@ -53,12 +53,20 @@ language sql stable security definer set search_path = public, pg_temp as $f$
 $f$;
 
 create function find_enrolment(p_token_hash bytea)
-returns table (id uuid, tenant_id uuid, gateway_id uuid, expires_at int8, used_at int8)
+returns table (id uuid, tenant_id uuid, gateway_id uuid, expires_at int8)
 language sql stable security definer set search_path = public, pg_temp as $f$
-  select e.id, e.tenant_id, e.gateway_id, e.expires_at, e.used_at from enrolments e where e.token_hash = p_token_hash
+  select e.id, e.tenant_id, e.gateway_id, e.expires_at from enrolments e where e.token_hash = p_token_hash
 $f$;
 
-revoke all on function find_user(text), find_enrolment(bytea) from public;
-grant execute on function find_user(text), find_enrolment(bytea) to iot_api;
+create function find_certificate(p_certificate_id text)
+returns table (tenant_id uuid, gateway_id uuid, thing_name text, state text, certificate_pem text)
+language sql stable security definer set search_path = public, pg_temp as $f$
+  select c.tenant_id, c.gateway_id, g.thing_name, c.state, c.certificate_pem
+  from gateway_certificates c join gateways g on g.id = c.gateway_id
+  where c.certificate_id = p_certificate_id
+$f$;
+
+revoke all on function find_user(text), find_enrolment(bytea), find_certificate(text) from public;
+grant execute on function find_user(text), find_enrolment(bytea), find_certificate(text) to iot_api;
 `.execute(db)
 }

@@ -34,6 +34,17 @@ export function certificateOperations(registry: Registry, authority: Certificate
         },
       }
     },
+    /** Newest first: no other order is asked for. */
+    list: () => ({
+      certificates: Object.entries(registry.state.certificates)
+        .toSorted(([, a], [, b]) => b.createdAt - a.createdAt)
+        .map(([certificateId, { status, createdAt }]) => ({
+          certificateId,
+          certificateArn: certificateArn(certificateId),
+          status,
+          creationDate: createdAt / 1000,
+        })),
+    }),
     update(certificateId: string, newStatus: string) {
       certificate(certificateId)
       if (newStatus !== 'ACTIVE' && newStatus !== 'INACTIVE')

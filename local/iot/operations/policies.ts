@@ -1,11 +1,12 @@
 import * as v from 'valibot'
 import { PolicyDocument } from '../policy.ts'
 import type { Registry } from '../registry.ts'
-import { certificateIdOf, policyArn } from './arns.ts'
-import { fail, IotError, notFound } from './iot-error.ts'
+import { certificateArn, certificateIdOf, policyArn } from './arns.ts'
+import { fail, invalid, IotError, notFound } from './iot-error.ts'
 
 const MAX_POLICY_CHARACTERS = 2048
 const MAX_POLICIES_PER_CERTIFICATE = 10
+const MAX_VERSIONS = 5
 
 /** Each gives the body of its answer, or throws AWS's error. */
 export function policyOperations(registry: Registry) {
@@ -14,6 +15,8 @@ export function policyOperations(registry: Registry) {
     registry.state.certificates[certificateIdOf(principal)] ?? fail(notFound(`Target ${principal}`))
   const description = (policyName: string) => ({ policyName, policyArn: policyArn(policyName) })
   const document = (policyName: string) => ({ ...description(policyName), policyDocument: policy(policyName).document })
+  // The newest: local/ makes no other.
+  const defaultVersion = (policyName: string) => String(policy(policyName).nextVersion - 1)
   return {
     createPolicy(policyName: string, policyDocument: string) {
       checkPolicy(policyDocument)
@@ -28,12 +31,55 @@ export function policyOperations(registry: Registry) {
           },
         )
       }
-      registry.change((s) => (s.policies[policyName] = { document: policyDocument }))
+      registry.change((s) => {
+        s.policies[policyName] = { document: policyDocument, versions: { 1: policyDocument }, nextVersion: 2 }
+      })
       return { ...document(policyName), policyVersionId: '1' }
     },
-    getPolicy: (policyName: string) => ({ ...document(policyName), defaultVersionId: '1' }),
+    getPolicy: (policyName: string) => ({ ...document(policyName), defaultVersionId: defaultVersion(policyName) }),
+    listPolicies: () => ({ policies: Object.keys(registry.state.policies).map(description) }),
+    createVersion(policyName: string, policyDocument: string, setAsDefault: boolean) {
+      checkPolicy(policyDocument)
+      const { versions, nextVersion } = policy(policyName)
+      if (Object.keys(versions).length >= MAX_VERSIONS) {
+        throw new IotError(
+          'VersionsLimitExceededException',
+          409,
+          `The policy ${policyName} has ${MAX_VERSIONS} versions`,
+        )
+      }
+      if (!setAsDefault) throw invalid('local/ makes new policy versions only as the default one')
+      registry.change((s) => {
+        s.policies[policyName] = {
+          document: policyDocument,
+          versions: { ...versions, [nextVersion]: policyDocument },
+          nextVersion: nextVersion + 1,
+        }
+      })
+      return { ...document(policyName), policyVersionId: String(nextVersion), isDefaultVersion: true }
+    },
+    listVersions: (policyName: string) => ({
+      policyVersions: Object.keys(policy(policyName).versions).map((versionId) => ({
+        versionId,
+        isDefaultVersion: versionId === defaultVersion(policyName),
+      })),
+    }),
+    deleteVersion(policyName: string, versionId: string) {
+      if (!(versionId in policy(policyName).versions)) throw notFound(`Version ${versionId} of policy ${policyName}`)
+      if (versionId === defaultVersion(policyName)) {
+        throw new IotError('DeleteConflictException', 409, `Version ${versionId} of ${policyName} is the default one`)
+      }
+      registry.change((s) => Reflect.deleteProperty(s.policies[policyName]!.versions, versionId))
+      return {}
+    },
     deletePolicy(policyName: string) {
-      policy(policyName)
+      if (Object.keys(policy(policyName).versions).length > 1) {
+        throw new IotError(
+          'DeleteConflictException',
+          409,
+          `Cannot delete the policy: it has other versions (name=${policyName})`,
+        )
+      }
       if (Object.values(registry.state.certificates).some((c) => c.policies.includes(policyName))) {
         throw new IotError(
           'DeleteConflictException',
@@ -58,6 +104,13 @@ export function policyOperations(registry: Registry) {
       const policies = target(principal).policies.filter((name) => name !== policyName)
       registry.change((s) => (s.certificates[certificateIdOf(principal)]!.policies = policies))
       return {}
+    },
+    listTargets: (policyName: string) => {
+      policy(policyName)
+      const targets = Object.entries(registry.state.certificates).filter(([, { policies }]) =>
+        policies.includes(policyName),
+      )
+      return { targets: targets.map(([id]) => certificateArn(id)) }
     },
     listAttachedPolicies: (principal: string) => ({ policies: target(principal).policies.map(description) }),
   }

@@ -13,6 +13,9 @@ export function thingOperations(registry: Registry) {
       if (!existing) registry.change((s) => (s.things[thingName] = { thingId: randomUUID(), principals: [] }))
       return { thingName, thingArn: thingArn(thingName), thingId: registry.state.things[thingName]!.thingId }
     },
+    listThings: () => ({
+      things: Object.keys(registry.state.things).map((thingName) => ({ thingName, thingArn: thingArn(thingName) })),
+    }),
     describeThing(thingName: string) {
       const { thingId } = thing(thingName)
       return {
@@ -47,6 +50,11 @@ export function thingOperations(registry: Registry) {
       )
       return {}
     },
+    listThingsOf: (principal: string) => ({
+      things: Object.entries(registry.state.things)
+        .filter(([, { principals }]) => principals.includes(certificateIdOf(principal)))
+        .map(([name]) => name),
+    }),
     listPrincipals: (thingName: string) => ({ principals: thing(thingName).principals.map(certificateArn) }),
   }
 }

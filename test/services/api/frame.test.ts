@@ -5,25 +5,29 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RATE_LIMITS } from '../../../lambdas/api/rate-limit.ts'
 import { openRedis } from '../../../lambdas/runtime/redis.ts'
 import { CreatedGateway } from '../../../schemas/api.ts'
-import { FakeIot } from '../../helpers/fake-iot.ts'
 import { type HttpAnswer, type HttpApi, startHttpApi } from '../../helpers/http-api.ts'
+import { startTestIot, type TestIot } from '../../helpers/test-iot.ts'
 import { createMachines, createTenant, createUser, type TestTenant } from '../../helpers/tenants.ts'
 
 let api: HttpApi
+let iot: TestIot
 let tenant: TestTenant
 let plantId: string
 let machineId: string
 let admin: string
 
 beforeAll(async () => {
-  api = await startHttpApi()
-  new FakeIot(api.services.iot)
+  iot = await startTestIot()
+  api = await startHttpApi({ iot: iot.iot })
   tenant = await createTenant(api.database.master, ['alpha'])
   plantId = tenant.plants[0]!.plantId
   admin = await createUser(api.database.master, tenant.tenantId, 'admin', 'all')
   ;[machineId] = (await createMachines(api.database.master, tenant.tenantId, plantId, 1)) as [string]
 })
-afterAll(() => api.close())
+afterAll(async () => {
+  await api.close()
+  await iot.close()
+})
 
 const changes = async () => {
   const { rows } = await api.database.master.query<{ n: number }>('select count(*) as n from audit_log')

@@ -53,6 +53,7 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
       'iot:CreateCertificateFromCsr',
       'iot:DescribeEndpoint',
       'iot:DetachThingPrincipal',
+      'iot:ListCertificates',
     ])
   })
 

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import { createHash, X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -19,6 +19,7 @@ beforeAll(async () => {
 const THING = 'granix-ba-gateway-1'
 const enrolmentOf = (certificatePem: string): Enrolment => ({
   thingName: THING,
+  certificateId: createHash('sha256').update(new X509Certificate(certificatePem).raw).digest('hex'),
   certificatePem,
   caPem: authority.caPem,
   endpoint: 'abc-ats.iot.us-east-1.amazonaws.com',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { gatewayPolicyDocument, MAX_POLICY_CHARACTERS } from '../../../lambdas/api/iot/policy-document.ts'
+import { gatewayPolicyDocument, MAX_POLICY_CHARACTERS } from '../../../lambdas/gateways/policy-document.ts'
 
 const ARN = 'arn:aws:iot:us-east-1:123456789012'
 

@@ -1,4 +1,4 @@
-import { logger } from '../runtime/frame.ts'
+import { logger } from './frame.ts'
 
 type OnFailure = (what: string, undo: () => Promise<unknown>) => void
 

@@ -1,4 +1,4 @@
-import { statusTopic, telemetryTopic, type GatewayAddress } from '../../../schemas/topics.ts'
+import { statusTopic, telemetryTopic, type GatewayAddress } from '../../schemas/topics.ts'
 
 /** AWS IoT refuses a longer one. */
 export const MAX_POLICY_CHARACTERS = 2048

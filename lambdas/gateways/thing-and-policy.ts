@@ -11,7 +11,7 @@ import {
   ResourceAlreadyExistsException,
   type IoTClient,
 } from '@aws-sdk/client-iot'
-import type { GatewayAddress } from '../../../schemas/topics.ts'
+import type { GatewayAddress } from '../../schemas/topics.ts'
 import { ignoringAbsence } from './ignoring-absence.ts'
 import { gatewayPolicyDocument } from './policy-document.ts'
 
