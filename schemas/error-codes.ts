@@ -44,5 +44,11 @@ export const ApiErrorCode = v.picklist([
 export type ApiErrorCode = v.InferOutput<typeof ApiErrorCode>
 
 /** `code` of an `error` message on the live socket. */
-export const LiveErrorCode = v.picklist(['invalid_message', 'not_found', 'not_connected', 'internal'])
+export const LiveErrorCode = v.picklist([
+  'invalid_message',
+  'not_found',
+  'not_connected',
+  'too_many_messages',
+  'internal',
+])
 export type LiveErrorCode = v.InferOutput<typeof LiveErrorCode>

@@ -21,12 +21,20 @@ export async function closeConnections(
   const connectionIds = await taken(redis, userId)
   await runBounded(connectionIds, AT_ONCE, async (connectionId) => {
     try {
-      await sockets.send(new DeleteConnectionCommand({ ConnectionId: connectionId }))
+      await closeConnection(sockets, connectionId)
     } catch (error) {
-      if (error instanceof GoneException) return
       logger.error('A live socket could not be closed', { connectionId, userId, error: error as Error })
     }
   })
+}
+
+/** One that is gone already is as good as closed. */
+export async function closeConnection(sockets: ApiGatewayManagementApiClient, connectionId: string): Promise<void> {
+  try {
+    await sockets.send(new DeleteConnectionCommand({ ConnectionId: connectionId }))
+  } catch (error) {
+    if (!(error instanceof GoneException)) throw error
+  }
 }
 
 async function taken(redis: Redis, userId: string): Promise<string[]> {

@@ -5,6 +5,7 @@ import type { ApiClient } from './api-client.ts'
 export interface LiveClient {
   messages: LiveServerMessage[]
   send: (message: unknown) => void
+  sendText: (text: string) => void
   closed: Promise<number>
   stop: () => void
 }
@@ -20,5 +21,11 @@ export async function openLiveSocket(api: ApiClient): Promise<LiveClient> {
     socket.once('open', () => resolve())
     socket.once('error', reject)
   })
-  return { messages, send: (message) => socket.send(JSON.stringify(message)), closed, stop: () => socket.terminate() }
+  return {
+    messages,
+    send: (message) => socket.send(JSON.stringify(message)),
+    sendText: (text) => socket.send(text),
+    closed,
+    stop: () => socket.terminate(),
+  }
 }

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import {
   ApiGatewayManagementApiClient,
+  DeleteConnectionCommand,
   GoneException,
   PostToConnectionCommand,
 } from '@aws-sdk/client-apigatewaymanagementapi'
@@ -186,6 +187,14 @@ describe('the connection', () => {
     await redis.incr(`live-version:${tenant.slug}:north`)
     const [pong] = await send(connectionId, { type: 'ping' })
     expect(pong).toEqual({ type: 'pong', versions: { [plant]: version + 1 } })
+  })
+
+  it('is closed when it sends more than a page does, and forgotten', async () => {
+    const connectionId = await connected()
+    await redis.set(`rate:connection:${connectionId}`, Date.now() + 60_000)
+    expect(await send(connectionId, { type: 'ping' })).toEqual([{ type: 'error', code: 'too_many_messages' }])
+    expect(sockets.commandCalls(DeleteConnectionCommand)[0]?.args[0].input).toEqual({ ConnectionId: connectionId })
+    expect(await redis.exists(`connection:${connectionId}`)).toBe(0)
   })
 
   it('ends watching at unsubscribe and at disconnect', async () => {
