@@ -3,6 +3,7 @@ import { ApiErrorCode, DeadLetterCode } from './error-codes.ts'
 import { LiveGateway, LiveMachine, MachineState } from './live.ts'
 import { Permission, Role } from './permissions.ts'
 import { EpochMs, Slug, TagName, ThingName } from './slugs.ts'
+import { OutboxSetAside } from './status.ts'
 import { Quality, Scalar } from './telemetry.ts'
 
 export const Uuid = v.pipe(v.string(), v.uuid())
@@ -218,6 +219,8 @@ export const Gateway = v.object({
   sessionsLastDay: v.number(),
   /** Times that the gateway's program began anew in the last 24 hours. */
   restartsLastDay: v.number(),
+  /** As its newest heartbeat says. */
+  outboxSetAside: v.nullable(OutboxSetAside),
 })
 export type Gateway = v.InferOutput<typeof Gateway>
 export const GatewayPage = page(Gateway)

@@ -39,6 +39,12 @@ export const MachineLedger = v.pipe(
 )
 export type MachineLedger = v.InferOutput<typeof MachineLedger>
 
+/**
+ * The gateway's outbox was damaged, and another was begun at `at`: what the old one still held is in `file` on the
+ * gateway, and was not sent. Said until somebody has removed the file.
+ */
+export const OutboxSetAside = v.object({ at: EpochMs, file: v.pipe(v.string(), v.maxLength(255)) })
+
 /** Heartbeat, every 10 s, retained, QoS 1. `sessionId` is new at each connect. */
 export const OnlineStatusV1 = v.object({
   schemaVersion: v.literal(1),
@@ -59,11 +65,7 @@ export const OnlineStatusV1 = v.object({
     buffer: v.object({ mode: Word, queuedMessages: Count }),
   }),
   ledger: v.optional(v.record(Slug, MachineLedger)),
-  /**
-   * The gateway's outbox was damaged, and another was begun at `at`: what the old one still held is in `file` on the
-   * gateway, and was not sent. Said until somebody has removed the file.
-   */
-  outboxSetAside: v.optional(v.object({ at: EpochMs, file: v.pipe(v.string(), v.maxLength(255)) })),
+  outboxSetAside: v.optional(OutboxSetAside),
 })
 export type OnlineStatusV1 = v.InferOutput<typeof OnlineStatusV1>
 

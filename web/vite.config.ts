@@ -3,7 +3,7 @@ import { defineConfig } from 'vite'
 import { precompileMessages } from './precompile-messages.ts'
 
 /** The page of a running `npm start`, for `npx vite web` while working on the app. */
-const localSystem = 'http://127.0.0.1:8080'
+const localSystem = process.env['LOCAL_PAGE'] ?? 'http://127.0.0.1:8080'
 
 export default defineConfig({
   root: import.meta.dirname,

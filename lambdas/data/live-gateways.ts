@@ -46,6 +46,7 @@ function gatewayOf(row: Row): Gateway {
     connectionSince: since,
     sessionsLastDay: sessions,
     restartsLastDay: restarts,
+    outboxSetAside: row.status?.outboxSetAside ?? null,
   }
 }
 

@@ -48,6 +48,13 @@ export function createAppRouter(session: AuthSession) {
         meta: { section: 'gateways' },
       },
       {
+        path: '/gateways/:gateway',
+        name: 'gateway',
+        component: async () => (await signedInPages()).GatewayView,
+        props: true,
+        meta: { section: 'gateways' },
+      },
+      {
         path: '/admin',
         component: async () => (await adminPages()).AdminFrame,
         meta: { section: 'admin' },

@@ -3,12 +3,26 @@ import type { Gateway } from '../../../schemas/api.ts'
 import type { LiveGateway } from '../../../schemas/live.ts'
 
 type Translate = ReturnType<typeof useI18n>['t']
+/** As useWords gives them. */
+interface Words {
+  number(value: number): string
+  span(ms: number): string
+}
 
 /** What a gateway tells about one of its parts, and whether somebody should look at it. */
 export interface Remark {
   readonly text: string
   readonly abnormal: boolean
 }
+
+/** Shapes of the connection's states; see StateMark.vue. */
+export const CONNECTION_MARKS = {
+  online: 'running',
+  offline: 'offline',
+  stale: 'stale',
+  unknown: 'bad',
+  never: 'silent',
+} as const
 
 /** A gateway's clock that is wrong by less than this is nobody's concern. */
 const CLOCK_TOLERATED_MS = 5_000
@@ -51,4 +65,57 @@ export function describeLink(word: string | undefined, t: Translate): Remark {
 export function describeClock(skewMs: number | null, t: Translate, span: (ms: number) => string): string | undefined {
   if (skewMs === null || Math.abs(skewMs) < CLOCK_TOLERATED_MS) return undefined
   return t(skewMs > 0 ? 'gateways.clockBehind' : 'gateways.clockAhead', { span: span(Math.abs(skewMs)) })
+}
+
+export interface Station {
+  readonly name: 'plc' | 'gateway' | 'buffer' | 'mqtt' | 'cloud'
+  /** `busy`: it works, and is behind. */
+  readonly state: 'ok' | 'busy' | 'broken' | 'unknown'
+  readonly words: string
+}
+
+/**
+ * Each station between PLC and cloud, and whether the data comes through. What a gateway that is away said last is not
+ * known to hold any more.
+ */
+export function describePath(gateway: LiveGateway, t: Translate, words: Words): Station[] {
+  const { health, connection } = gateway
+  const isHeard = connection === 'online'
+  const linkState = (word: string | undefined) => {
+    if (!isHeard || word === undefined) return 'unknown'
+    return word === 'up' ? 'ok' : word === 'down' ? 'broken' : 'unknown'
+  }
+  const buffer = describeBuffer(gateway, t, (value) => words.number(value))
+  const drain = describeDrain(gateway, t, (ms) => words.span(ms))
+  const unheard = t('gateways.unknown')
+  return [
+    {
+      name: 'plc',
+      state: linkState(health?.plcLink),
+      words: isHeard ? describeLink(health?.plcLink, t).text : unheard,
+    },
+    {
+      name: 'gateway',
+      state: isHeard ? 'ok' : 'unknown',
+      words:
+        isHeard && gateway.uptimeSec !== null
+          ? t('gateway.upFor', { span: words.span(gateway.uptimeSec * 1000) })
+          : unheard,
+    },
+    {
+      name: 'buffer',
+      state: !isHeard || !health ? 'unknown' : buffer.abnormal ? 'busy' : 'ok',
+      words: isHeard ? [buffer.text, drain].filter((part) => part !== undefined).join(', ') : unheard,
+    },
+    {
+      name: 'mqtt',
+      state: isHeard ? 'ok' : connection === 'offline' || connection === 'stale' ? 'broken' : 'unknown',
+      words: t(`gateways.connection.${connection}`),
+    },
+    {
+      name: 'cloud',
+      state: connection === 'unknown' ? 'busy' : 'ok',
+      words: t(connection === 'unknown' ? 'gateway.cloudBehind' : 'gateway.cloudUp'),
+    },
+  ]
 }
