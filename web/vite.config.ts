@@ -2,7 +2,7 @@ import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vite'
 import { precompileMessages } from './precompile-messages.ts'
 
-/** The page of a running `npm start`, for `npx vite web` while working on the app. */
+/** The page of a running `npm start`, for `npx vite web` while working on the app; LOCAL_PAGE names another. */
 const localSystem = process.env['LOCAL_PAGE'] ?? 'http://127.0.0.1:8080'
 
 export default defineConfig({
