@@ -5,6 +5,7 @@ import type { Agent } from './agent.ts'
 import type { DataValue } from './drivers/driver.ts'
 import type { ConnectionCondition } from './mqtt-connection.ts'
 import type { SetAside } from './outbox-file.ts'
+import type { RenewalStatus } from './renewal.ts'
 
 /** What the running agent knows of itself: `gateway-agent status --json`. Times in epoch ms. */
 export interface AgentStatus {
@@ -12,7 +13,7 @@ export interface AgentStatus {
   thingName: string
   uptimeSec: number
   connection: ConnectionCondition
-  certificateExpiresAt: number
+  certificate: { id: string; expiresAt: number; renewal: RenewalStatus }
   buffer: BufferStatus
   devices: DeviceStatus[]
   tags: TagStatus[]
@@ -54,14 +55,18 @@ export interface TagStatus {
 }
 
 export function statusOf(agent: Agent, addedBytesPerSec: number): AgentStatus {
-  const { identity, connection, polling } = agent
+  const { identity, connection, polling, renewal } = agent
   const polled = [...polling.devices]
   return {
     version: packageJson.version,
     thingName: identity.thingName,
     uptimeSec: Math.floor(process.uptime()),
     connection: connection.condition,
-    certificateExpiresAt: Date.parse(new X509Certificate(identity.certificatePem).validTo),
+    certificate: {
+      id: identity.certificateId,
+      expiresAt: Date.parse(new X509Certificate(identity.certificatePem).validTo),
+      renewal: renewal.status,
+    },
     buffer: bufferOf(agent, addedBytesPerSec),
     devices: polled.map(({ configuration, device, poller }) => ({
       name: configuration.name,

@@ -6,16 +6,21 @@ import type { MqttConnection } from './mqtt-connection.ts'
 import type { Outbox } from './outbox.ts'
 import type { Polling } from './polling.ts'
 import type { Publisher } from './publisher.ts'
+import type { Renewal } from './renewal.ts'
 
 /** The running agent: what the steps of `run.ts` build up, in their order. */
 export interface Agent {
   /** The one that is in force; a reload replaces it. */
   configuration: Configuration
-  readonly identity: Identity
+  /** The one in force; a renewal of the certificate and a move replace it. */
+  identity: Identity
+  /** The one that is to replace it: on the disk, and not yet confirmed. */
+  next: Identity | undefined
   readonly log: LogBook
   outbox: Outbox
   polling: Polling
   connection: MqttConnection
   heartbeat: Heartbeat
   publisher: Publisher
+  renewal: Renewal
 }

@@ -21,19 +21,19 @@ export function offlineStatus(topic: string, reason: OfflineStatusV1['reason'], 
 
 /** Publishes the gateway's status when a session begins, every 10 s, and when something in it has changed. */
 export class Heartbeat {
-  readonly #topic: string
+  readonly #topicOf: () => string
   readonly #gateway: { thingName: string; version: string }
   readonly #vitals: () => Vitals
   #session: Session | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: {
-    topic: string
+    topicOf: () => string
     gateway: { thingName: string; version: string }
     connection: Pick<MqttConnection, 'onSession'>
     vitals: () => Vitals
   }) {
-    this.#topic = options.topic
+    this.#topicOf = options.topicOf
     this.#gateway = options.gateway
     this.#vitals = options.vitals
     options.connection.onSession((session) => {
@@ -49,7 +49,7 @@ export class Heartbeat {
   /** Publishes now; nothing without a session, whose end the will has told. */
   beat(): void {
     this.#session?.publish(
-      { topic: this.#topic, payload: JSON.stringify(this.#status(this.#session.id)), retain: true },
+      { topic: this.#topicOf(), payload: JSON.stringify(this.#status(this.#session.id)), retain: true },
       () => undefined,
     )
   }
@@ -62,7 +62,7 @@ export class Heartbeat {
     if (!session) return
     await new Promise<void>((resolve) => {
       setTimeout(resolve, FAREWELL_MS).unref()
-      session.publish(offlineStatus(this.#topic, 'shutdown', session.id), resolve)
+      session.publish(offlineStatus(this.#topicOf(), 'shutdown', session.id), resolve)
     })
   }
 

@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { CertificateId } from '../../schemas/api.ts'
 import { Slug, ThingName } from '../../schemas/slugs.ts'
 import { MAX_TOPIC_BYTES, parseStatusTopic, parseTelemetryTopic } from '../../schemas/topics.ts'
 import { Failure, messageOf } from './failure.ts'
@@ -11,9 +12,8 @@ import { hostAndPort } from './mqtt-endpoint.ts'
 /** Place of the machine's slug in the telemetry topic. */
 const MACHINE = '{machine}'
 
-/** What enrolment told this gateway about itself; kept beside its key and certificate. */
-export const IdentityFile = v.object({
-  thingName: ThingName,
+/** Where the gateway stands, and how it is reached from there. */
+const Place = {
   endpoint: v.pipe(
     v.string(),
     v.check((endpoint) => {
@@ -41,6 +41,17 @@ export const IdentityFile = v.object({
   tenant: Slug,
   province: Slug,
   plant: Slug,
+}
+export const GatewayPlace = v.object(Place)
+export type GatewayPlace = v.InferOutput<typeof GatewayPlace>
+
+/** What the cloud told this gateway about itself; kept beside its key and certificate. */
+export const IdentityFile = v.object({
+  /** Of the API that has enrolled it: there it asks for its next certificate. */
+  apiUrl: v.pipe(v.string(), v.url()),
+  thingName: ThingName,
+  certificateId: CertificateId,
+  ...Place,
 })
 export type IdentityFile = v.InferOutput<typeof IdentityFile>
 
@@ -50,7 +61,7 @@ export interface Identity extends IdentityFile {
   privateKey: KeyObject
 }
 
-/** Files of an identity, all in `dataDir/identity`. */
+/** Files of the identity in force, or of the one that is being made to replace it. */
 export function identityFiles(dataDir: string, folder: 'identity' | 'identity.new' | 'identity.old' = 'identity') {
   const directory = join(dataDir, folder)
   return {
@@ -59,8 +70,10 @@ export function identityFiles(dataDir: string, folder: 'identity' | 'identity.ne
     certificate: join(directory, 'certificate.pem'),
     ca: join(directory, 'ca.pem'),
     privateKey: join(directory, 'private-key.pem'),
+    request: join(directory, 'signing-request.pem'),
   }
 }
+export type IdentityFiles = ReturnType<typeof identityFiles>
 
 export const isEnrolled = (dataDir: string) => existsSync(identityFiles(dataDir).identity)
 
@@ -73,6 +86,11 @@ export function readIdentity(dataDir: string): Identity {
       2,
     )
   }
+  return readIdentityIn(files, dataDir)
+}
+
+/** As `readIdentity`, of any folder. */
+export function readIdentityIn(files: IdentityFiles, dataDir: string): Identity {
   const faults: string[] = []
   const part = <T>(file: string, read: (text: string) => T): T | undefined => {
     try {
@@ -114,8 +132,8 @@ function faultsOfOwner(file: string, dataDir: string): string[] {
 }
 
 /** Throws a Failure for a machine whose topic AWS IoT would refuse. */
-export function telemetryTopicOf(identity: IdentityFile, machine: string): string {
-  const topic = identity.topics.telemetry.replace(MACHINE, machine)
+export function telemetryTopicOf({ topics }: Pick<GatewayPlace, 'topics'>, machine: string): string {
+  const topic = topics.telemetry.replace(MACHINE, machine)
   if (Buffer.byteLength(topic) > MAX_TOPIC_BYTES) {
     throw new Failure(
       `machine ${machine}: its topic ${topic} is ${Buffer.byteLength(topic)} bytes long, at most ${MAX_TOPIC_BYTES} are allowed; shorten its slug`,

@@ -49,13 +49,8 @@ const COMMANDS: Record<string, (options: Options) => Promise<number>> = {
     if (!url || !token) throw new Failure(`enroll: --${url ? 'token' : 'url'} is missing\n\n${USAGE}`, 2)
     const { readConfiguration } = await import('./configuration.ts')
     const { dataDir, proxy } = readConfiguration(config)
-    if (proxy) {
-      const { setGlobalProxyFromEnv } = await import('node:http')
-      const { urlOfProxy } = await import('./proxy-tunnel.ts')
-      setGlobalProxyFromEnv({ HTTP_PROXY: urlOfProxy(proxy), HTTPS_PROXY: urlOfProxy(proxy) })
-    }
     const { enrol } = await import('./enrol.ts')
-    const { thingName, tenant, plant } = await enrol({ dataDir, url, token, force })
+    const { thingName, tenant, plant } = await enrol({ url, proxy }, { dataDir, token, force })
     console.log(`enrolled as ${thingName} (tenant ${tenant}, plant ${plant}); its identity is in ${dataDir}`)
     return 0
   },

@@ -48,8 +48,11 @@ export type ConnectionCondition =
   | { isConnected: true; address: string; since: number }
   | { isConnected: false; reason: string; since: number }
 
+export type BrokerIdentity = Pick<Identity, 'thingName' | 'endpoint' | 'certificatePem' | 'privateKey' | 'caPem'>
+
 export interface MqttConnectionOptions {
-  identity: Pick<Identity, 'thingName' | 'endpoint' | 'certificatePem' | 'privateKey' | 'caPem'>
+  /** The one to try first, and where there are two, the one that is good as long as the first is not. */
+  identities: readonly BrokerIdentity[]
   port: number | 'auto'
   proxy?: Proxy | undefined
   will: (sessionId: string) => Publish
@@ -63,15 +66,21 @@ export interface MqttConnectionOptions {
 export class MqttConnection {
   #options: MqttConnectionOptions
   readonly #listeners: ((session: Session | undefined) => void)[] = []
+  #onProven: (identity: BrokerIdentity) => void = () => undefined
   readonly #backoff = new Backoff(RECONNECT)
   readonly #stopping = new AbortController()
   /** Ends the present wait. */
   #waiting = new AbortController()
   readonly #ended: Promise<void>
   #session: Session | undefined
+  #connectedAs: BrokerIdentity | undefined
   #client: MqttClient | undefined
   #condition: ConnectionCondition = { isConnected: false, reason: 'not tried yet', since: Date.now() }
   #lossTimes: number[] = []
+  /** What the next attempt is made with; after a failure the other identity, then the next address. */
+  #next = { identity: 0, address: 0 }
+  /** The present session was ended here, to begin another. */
+  #isReplacing = false
 
   constructor(options: MqttConnectionOptions) {
     this.#options = options
@@ -94,6 +103,26 @@ export class MqttConnection {
     this.#waiting.abort()
   }
 
+  /**
+   * Connects as one of these from now on. A session by the first of them goes on; any other ends in order, without its
+   * will, and the next begins at once.
+   */
+  use(identities: readonly BrokerIdentity[]): void {
+    this.#options = { ...this.#options, identities }
+    this.#next.identity = 0
+    if (this.#session && this.#connectedAs !== identities[0] && this.#client) {
+      this.#isReplacing = true
+      this.#backoff.reset()
+      end(this.#client)
+    }
+    this.#waiting.abort()
+  }
+
+  /** `listener` hears once per session by whose certificate the broker takes what is published: its first PUBACK has come. */
+  onProven(listener: (identity: BrokerIdentity) => void): void {
+    this.#onProven = listener
+  }
+
   /** `listener` hears of each session when it begins, and undefined when it has ended. */
   onSession(listener: (session: Session | undefined) => void): void {
     this.#listeners.push(listener)
@@ -109,18 +138,22 @@ export class MqttConnection {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping
-    for (let attempt = 0; ;) {
-      const addresses = addressesOf(this.#options.identity.endpoint, this.#options.port)
-      const address = addresses[attempt % addresses.length]!
+    for (;;) {
+      const { address, identity } = this.#candidate()
       const begin = performance.now()
-      const { wasConnected, error } = await this.#runSession(address)
+      const { wasConnected, error } = await this.#runSession(address, identity)
       if (signal.aborted) return
+      if (this.#isReplacing) {
+        this.#isReplacing = false
+        this.#condition = { isConnected: false, reason: 'connecting anew', since: Date.now() }
+        continue
+      }
       if (performance.now() - begin > STABLE_MS) {
         this.#backoff.reset()
         this.#options.log.settled('mqtt')
       }
       if (wasConnected) this.#watchForClash()
-      else attempt += 1
+      else this.#tryAnother()
       const waitMs = this.#backoff.nextMs()
       const reason = explain(error, address, wasConnected)
       this.#condition = { isConnected: false, reason, since: wasConnected ? Date.now() : this.#condition.since }
@@ -132,8 +165,23 @@ export class MqttConnection {
     }
   }
 
+  #candidate(): { address: MqttAddress; identity: BrokerIdentity } {
+    const { identities, port } = this.#options
+    const identity = identities[this.#next.identity % identities.length]!
+    const addresses = addressesOf(identity.endpoint, port)
+    return { identity, address: addresses[this.#next.address % addresses.length]! }
+  }
+
+  #tryAnother(): void {
+    this.#next.identity += 1
+    if (this.#next.identity % this.#options.identities.length === 0) this.#next.address += 1
+  }
+
   /** From the attempt to the end of the session, or to its failure. */
-  async #runSession(address: MqttAddress): Promise<{ wasConnected: boolean; error: unknown }> {
+  async #runSession(
+    address: MqttAddress,
+    identity: BrokerIdentity,
+  ): Promise<{ wasConnected: boolean; error: unknown }> {
     const { promise, resolve } = Promise.withResolvers<{ wasConnected: boolean; error: unknown }>()
     const id = randomUUID()
     let wasConnected = false
@@ -149,7 +197,7 @@ export class MqttConnection {
         tunnel?.destroy()
         return { wasConnected, error }
       }
-      client = this.#open(address, tunnel, id, onError)
+      client = this.#open(address, identity, tunnel, id, onError)
     } catch (fault) {
       // Of the proxy; or OpenSSL refuses a damaged CA file.
       return { wasConnected, error: fault }
@@ -160,14 +208,16 @@ export class MqttConnection {
     client.on('connect', () => {
       wasConnected = true
       this.#condition = { isConnected: true, address: `${address.host}:${address.port}`, since: Date.now() }
-      this.#options.log.info(
-        `mqtt: connected to ${address.host}:${address.port} as ${this.#options.identity.thingName}`,
-      )
-      const { session, stop } = watchedSession(client, id, () => {
-        error = new Error(`no PUBACK for ${NO_ACK_MS / 1000} s`)
-        client.stream.destroy()
+      this.#options.log.info(`mqtt: connected to ${address.host}:${address.port} as ${identity.thingName}`)
+      const { session, stop } = watchedSession(client, id, {
+        onDead: () => {
+          error = new Error(`no PUBACK for ${NO_ACK_MS / 1000} s`)
+          client.stream.destroy()
+        },
+        onProven: () => this.#onProven(identity),
       })
       stopWatching = stop
+      this.#connectedAs = identity
       this.#tell(session)
     })
     client.on('error', onError)
@@ -183,11 +233,12 @@ export class MqttConnection {
 
   #open(
     { host, port, alpn }: MqttAddress,
+    identity: BrokerIdentity,
     tunnel: Socket | undefined,
     sessionId: string,
     onError: (error: Error) => void,
   ): MqttClient {
-    const { identity, will } = this.#options
+    const { will } = this.#options
     const { topic, payload, retain } = will(sessionId)
     // Not mqtt.connect, which loads WebSockets and SOCKS proxies besides: 3 MB for nothing.
     const openStream = () =>
@@ -228,7 +279,7 @@ export class MqttConnection {
     this.#options.log.warnOften(
       'clash',
       `mqtt: ${this.#lossTimes.length} sessions ended within a minute. Does another computer use the identity of ` +
-        `${this.#options.identity.thingName} (a copied disk)? Or does the policy refuse what this gateway publishes?`,
+        `${this.#options.identities[0]!.thingName} (a copied disk)? Or does the policy refuse what this gateway publishes?`,
     )
   }
 }
@@ -242,10 +293,18 @@ function end(client: MqttClient): void {
   setTimeout(() => client.stream.destroy(), DISCONNECT_MS).unref()
 }
 
-/** A session whose publishes are watched: `onDead` when some wait and none has been acknowledged for too long. */
-function watchedSession(client: MqttClient, id: string, onDead: () => void): { session: Session; stop: () => void } {
+/**
+ * A session whose publishes are watched: `onProven` at the first PUBACK, `onDead` when some wait and none has been
+ * acknowledged for too long.
+ */
+function watchedSession(
+  client: MqttClient,
+  id: string,
+  { onDead, onProven }: { onDead: () => void; onProven: () => void },
+): { session: Session; stop: () => void } {
   let waiting = 0
   let hasEnded = false
+  let isProven = false
   /** Since when publishes wait without any PUBACK; sending one again does not make it younger. */
   let silentSince: number | undefined
   const timer = setInterval(() => {
@@ -260,6 +319,8 @@ function watchedSession(client: MqttClient, id: string, onDead: () => void): { s
         waiting -= 1
         if (error || hasEnded) return
         silentSince = waiting > 0 ? performance.now() : undefined
+        if (!isProven) onProven()
+        isProven = true
         acknowledged()
       })
       return client.getLastMessageId()

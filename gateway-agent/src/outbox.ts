@@ -184,6 +184,14 @@ export class Outbox {
     })
   }
 
+  /**
+   * The ledger tells only of seqs that are allocated from now on: the gateway was moved, and those of before were declared
+   * for machines of another plant. What waits is still sent.
+   */
+  declareAnew(): void {
+    this.#guarded(() => this.#statements.declareAnew.run())
+  }
+
   close(): void {
     this.#database.close()
   }
@@ -307,8 +315,10 @@ const SQL = {
   remove: 'delete from message where id = ?',
   extendDropped: 'update dropped set last = :seq where machine = :machine and last = :seq - 1',
   insertDropped: 'insert into dropped (machine, first, last) values (:machine, :seq, :seq)',
-  dropped: 'select machine, first, last from dropped order by first desc limit ?',
-  // A machine of a file that was replaced has no seq of this file yet.
+  dropped: `select machine, max(d.first, m.first) as first, last from dropped d join machine m on m.slug = machine
+    where last >= m.first and m.next > m.first order by d.first desc limit ?`,
+  declareAnew: 'update machine set first = next',
+  // A machine of a file that was replaced, or of a gateway that was moved, has no seq to declare yet.
   machines: 'select slug, first, next - 1 as last from machine where next > first',
   addToTally: 'update tally set count = count + ?',
   // sqlite_sequence remembers the newest id after its row is gone.

@@ -15,7 +15,10 @@ export function pendingRanges(
   count: number,
 ): Map<string, Range[]> {
   const ofMachine = new Map<string, Range[]>()
+  const firstOf = new Map(machines.map(({ slug, first }) => [slug, first]))
   for (const { machine, seq } of oldest) {
+    // Of a gateway that was moved: declared for a machine of another plant.
+    if (seq < (firstOf.get(machine) ?? Infinity)) continue
     const ranges = ofMachine.get(machine) ?? []
     const newest = ranges.at(-1)
     // A machine's seqs grow with the ids.

@@ -9,11 +9,6 @@ export interface Proxy {
   password?: string | undefined
 }
 
-export function urlOfProxy({ host, port, user, password }: Proxy): string {
-  const credentials = user === undefined ? '' : `${encodeURIComponent(user)}:${encodeURIComponent(password ?? '')}@`
-  return `http://${credentials}${host.includes(':') ? `[${host}]` : host}:${port}`
-}
-
 /** The proxy is the reason why there is no connection; the message says what to do. */
 export class ProxyFault extends Error {}
 

@@ -10,7 +10,7 @@ const LOOK_EVERY_MS = 1000
 
 /**
  * Reads the configuration again at SIGHUP and when one of its files has changed. Returns how to stop that. A file with
- * mistakes changes nothing, and the log says why.
+ * mistakes changes nothing, and the log says why. At SIGHUP the cloud is asked as well what it wants of this gateway.
  */
 export function watchConfiguration(agent: Agent): () => Promise<void> {
   const { log } = agent
@@ -34,9 +34,13 @@ export function watchConfiguration(agent: Agent): () => Promise<void> {
     for (const file of watched) watchFile(file, { interval: LOOK_EVERY_MS }, reload)
   }
   watch()
-  process.on('SIGHUP', reload)
+  const onHangUp = () => {
+    reload()
+    agent.renewal.askNow()
+  }
+  process.on('SIGHUP', onHangUp)
   return async () => {
-    process.off('SIGHUP', reload)
+    process.off('SIGHUP', onHangUp)
     for (const file of watched) unwatchFile(file, reload)
     await reloading
   }

@@ -7,19 +7,20 @@ import type { Configuration } from './configuration.ts'
 import { openControlSocket } from './control-socket.ts'
 import { Failure, messageOf } from './failure.ts'
 import { Heartbeat, offlineStatus } from './heartbeat.ts'
-import { readIdentity, telemetryTopicOf } from './identity.ts'
+import { readIdentity, telemetryTopicOf, type Identity } from './identity.ts'
 import type { LogBook } from './log.ts'
 import { MqttConnection } from './mqtt-connection.ts'
 import { Outbox } from './outbox.ts'
 import { Polling } from './polling.ts'
 import { budgetWarning } from './publish-budget.ts'
 import { Publisher } from './publisher.ts'
+import { Renewal } from './renewal.ts'
+import { discardNewIdentity, finishReplacement, readNewIdentity } from './replace-identity.ts'
 import { watchConfiguration } from './reload.ts'
 import { startWatchdog } from './watchdog.ts'
 
 /** No reading is older than this product: a clock before it was never set, and the cloud refuses what it stamps. */
 const OLDEST_CLOCK = Date.UTC(2025, 0, 1)
-const CERTIFICATE_ENDS_SOON_MS = 30 * 86_400_000
 /** How long an orderly stop waits for PUBACKs; what is still unacknowledged is sent again after the next start. */
 const LAST_ACKS_MS = 3000
 
@@ -38,6 +39,7 @@ const STEPS: readonly Step[] = [
   startHeartbeat,
   startPublisher,
   startPolling,
+  startRenewal,
   watchConfiguration,
   openControlSocket,
   startWatchdog,
@@ -45,9 +47,10 @@ const STEPS: readonly Step[] = [
 
 /** Runs until `stopped`, then stops in order. Throws a Failure when it cannot start. */
 export async function run(configuration: Configuration, log: LogBook, stopped: AbortSignal): Promise<void> {
+  finishReplacement(configuration.dataDir)
   const identity = readIdentity(configuration.dataDir)
   for (const { slug } of configuration.machines) telemetryTopicOf(identity, slug)
-  const agent = { configuration, identity, log } as Agent
+  const agent = { configuration, identity, next: newIdentity(configuration.dataDir, log), log } as Agent
   const stops: Stop[] = []
   try {
     for (const step of STEPS) {
@@ -63,6 +66,17 @@ export async function run(configuration: Configuration, log: LogBook, stopped: A
   }
 }
 
+/** One that is damaged is no reason not to start: it is made again. */
+function newIdentity(dataDir: string, log: LogBook): Identity | undefined {
+  try {
+    return readNewIdentity(dataDir)
+  } catch (error) {
+    log.warn(`certificate: the new one cannot be used, another is asked for: ${messageOf(error)}`)
+    discardNewIdentity(dataDir)
+    return undefined
+  }
+}
+
 function checkClock({ configuration, identity, log }: Agent): Stop {
   const now = Date.now()
   const clock = new Date(now).toISOString()
@@ -72,9 +86,9 @@ function checkClock({ configuration, identity, log }: Agent): Stop {
   const { validFrom, validTo } = new X509Certificate(identity.certificatePem)
   if (now < Date.parse(validFrom))
     log.warn(`the clock says ${clock}, and the certificate begins at ${validFrom}: set it`)
-  if (Date.parse(validTo) - now < CERTIFICATE_ENDS_SOON_MS) {
+  if (now > Date.parse(validTo)) {
     log.warn(
-      `the certificate ends at ${validTo}, and the clock says ${clock}: enrol this gateway again with a new token`,
+      `the clock says ${clock}, and the certificate ended at ${validTo}: enrol this gateway again with a new token`,
     )
   }
   const warning = budgetWarning(configuration)
@@ -100,12 +114,12 @@ function openOutbox(agent: Agent): Stop {
 }
 
 function connectToBroker(agent: Agent): Stop {
-  const { configuration, identity, log } = agent
+  const { configuration, identity, next, log } = agent
   agent.connection = new MqttConnection({
-    identity,
+    identities: next ? [next, identity] : [identity],
     port: configuration.mqtt.port,
     proxy: configuration.proxy,
-    will: (sessionId) => offlineStatus(identity.topics.status, 'unexpected_disconnect', sessionId),
+    will: (sessionId) => offlineStatus(agent.identity.topics.status, 'unexpected_disconnect', sessionId),
     log,
   })
   return () => agent.connection.stop()
@@ -115,7 +129,7 @@ function startHeartbeat(agent: Agent): Stop {
   const { identity, connection, outbox, log } = agent
   agent.polling = new Polling({ outbox, log, onLinkChange: () => agent.heartbeat.beat() })
   agent.heartbeat = new Heartbeat({
-    topic: identity.topics.status,
+    topicOf: () => agent.identity.topics.status,
     gateway: { thingName: identity.thingName, version: packageJson.version },
     connection,
     vitals: () => ({
@@ -129,11 +143,11 @@ function startHeartbeat(agent: Agent): Stop {
 }
 
 function startPublisher(agent: Agent): Stop {
-  const { configuration, identity, connection, outbox, log } = agent
+  const { configuration, connection, outbox, log } = agent
   agent.publisher = new Publisher({
     outbox,
     connection,
-    topicOf: (machine) => telemetryTopicOf(identity, machine),
+    topicOf: (machine) => telemetryTopicOf(agent.identity, machine),
     publishesPerSecond: configuration.mqtt.publishesPerSecond,
     log,
   })
@@ -146,4 +160,9 @@ async function startPolling({ configuration, polling, log }: Agent): Promise<Sto
   const tags = machines.reduce((sum, machine) => sum + machine.tags.length, 0)
   log.info(`reading ${tags} tags of ${machines.length} machines on ${devices.length} devices`)
   return () => polling.stop()
+}
+
+function startRenewal(agent: Agent): Stop {
+  agent.renewal = new Renewal(agent)
+  return () => agent.renewal.stop()
 }

@@ -12,15 +12,24 @@ export async function printStatus(dataDir: string, asJson: boolean, print: (line
   return status.connection.isConnected && status.devices.every(({ isUp }) => isUp)
 }
 
+const RENEWAL_WORDS = {
+  requested: 'being replaced: a new one is asked for',
+  received: 'being replaced: the new one is here, and the broker has to take it',
+  proven: 'being replaced: the broker takes the new one, and the cloud has to end this one',
+}
+
 export function linesOf(status: AgentStatus, now: number): string[] {
-  const { connection, certificateExpiresAt, devices, tags } = status
-  const daysLeft = Math.floor((certificateExpiresAt - now) / 1000 / DAY_SEC)
+  const { connection, certificate, devices, tags } = status
+  const { expiresAt, renewal } = certificate
+  const daysLeft = Math.floor((expiresAt - now) / 1000 / DAY_SEC)
   return [
     `${status.thingName}  gateway-agent ${status.version}, up ${duration(status.uptimeSec)}`,
     connection.isConnected
       ? `connection   connected to ${connection.address} for ${duration((now - connection.since) / 1000)}`
       : `connection   NOT connected for ${duration((now - connection.since) / 1000)}: ${connection.reason}`,
-    `certificate  until ${new Date(certificateExpiresAt).toISOString().slice(0, 10)}, ${daysLeft} days`,
+    `certificate  until ${new Date(expiresAt).toISOString().slice(0, 10)}, ${daysLeft} days`,
+    ...(renewal.state === 'none' ? [] : [`             ${RENEWAL_WORDS[renewal.state]}`]),
+    ...(renewal.fault === null ? [] : [`cloud        does NOT answer as it should: ${renewal.fault}`]),
     ...bufferLines(status.buffer),
     '',
     ...table(

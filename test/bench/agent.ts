@@ -109,7 +109,7 @@ async function backlog(folder: string): Promise<Figure[]> {
   }
   const log = silentLog()
   const will = () => ({ topic: identity.topics.status, payload: '{}' })
-  const connection = new MqttConnection({ identity, port: 'auto', will, log })
+  const connection = new MqttConnection({ identities: [identity], port: 'auto', will, log })
   const publisher = new Publisher({
     ...{ outbox, connection, log, publishesPerSecond: PUBLISHES_PER_SECOND },
     topicOf: (machine) => telemetryTopicOf(identity, machine),

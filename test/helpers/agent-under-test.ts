@@ -8,6 +8,7 @@ import type { OnlineStatusV1 } from '../../schemas/status.ts'
 import type { TelemetryV1 } from '../../schemas/telemetry.ts'
 import { createAuthority } from '../unit/gateway-agent/test-authority.ts'
 import { startBroker, type TestBroker } from '../unit/gateway-agent/test-broker.ts'
+import { startCloud } from '../unit/gateway-agent/test-cloud.ts'
 import { keepIdentity, STATUS_TOPIC, testIdentity } from '../unit/gateway-agent/test-identity.ts'
 import { waitFor } from '../unit/gateway-agent/wait-for.ts'
 import { startPlc, type TestPlc } from './plc.ts'
@@ -39,7 +40,10 @@ machines:
 ${machines}
 `,
   )
-  keepIdentity(folder, await testIdentity(authority, line.port))
+  const { cloud, identity } = await startCloud(authority, broker, (apiUrl) =>
+    testIdentity(authority, line.port, apiUrl),
+  )
+  keepIdentity(folder, identity)
   const program = bundleAgent(join(folder, 'program'), { selfContained: false })
   // The options of the systemd unit.
   const lean = ['--lite-mode', '--max-semi-space-size=1']
@@ -52,6 +56,7 @@ ${machines}
       child?.kill('SIGKILL')
       await line.stop()
       await broker.stop()
+      await cloud.stop()
       await plc.stop()
     },
   }

@@ -1,5 +1,5 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { ProvidedContext } from 'vitest'
@@ -54,15 +54,4 @@ export async function enrolGateway(
     start: () =>
       spawn(process.execPath, [main, 'run', '--config', configFile], { stdio: ['ignore', 'ignore', 'inherit'] }),
   }
-}
-
-/** Sends the agent's MQTT connection through the line that can be cut: its identity file names the endpoint. */
-export function connectThrough(dataDir: string, port: number): void {
-  const file = readdirSync(dataDir, { recursive: true, encoding: 'utf8' }).find((name) =>
-    name.endsWith('identity.json'),
-  )
-  if (!file) throw new Error(`no identity.json under the agent's data folder after enrolment`)
-  const path = join(dataDir, file)
-  const identity = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>
-  writeFileSync(path, JSON.stringify({ ...identity, endpoint: `127.0.0.1:${port}` }))
 }

@@ -1,43 +1,23 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, expect, inject, it, vi } from 'vitest'
 import type { CompletenessOfMachine, CompletenessStrip, CompletenessSummary, MachinePage } from '../../schemas/api.ts'
 import { signIn } from '../helpers/api-client.ts'
-import { connectThrough, enrolGateway } from '../helpers/gateway-process.ts'
-import { startPlc } from '../helpers/plc.ts'
-import { startTcpProxy } from '../helpers/tcp-proxy.ts'
+import { prepareCountingGateway } from '../helpers/counting-gateway.ts'
 
 const endpoints = inject('endpoints')
-const folder = mkdtempSync(join(tmpdir(), 'completeness-'))
-const cleanup: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })]
+const cleanup: (() => unknown)[] = []
 afterAll(async () => {
   for (const undo of cleanup.reverse()) await undo()
 })
 
 it('what piles up while the line is cut is held by the gateway, never lost, and in the end all is stored', async () => {
-  const plc = await startPlc()
-  cleanup.push(() => plc.stop())
-  let cycle = 0
-  const counting = setInterval(() => plc.holding.set(1, (cycle += 1) % 65_536), 50)
-  cleanup.push(() => clearInterval(counting))
   // 20 readings/s arise and 25 may be sent: a backlog of some seconds stays for a while.
-  const gateway = await enrolGateway(endpoints, {
-    tenant: 'norpan',
-    plant: 'planta-rosario',
-    folder,
-    devices: `  - { name: plc-1, driver: modbus-tcp, host: 127.0.0.1, port: ${plc.port}, unitId: 1 }
-mqtt: { publishesPerSecond: 25 }`,
-    machines: `  - slug: complete
-    device: plc-1
-    intervalMs: 50
-    tags: { count: { address: "holding:1", type: uint16 } }`,
+  const gateway = await prepareCountingGateway(endpoints, {
+    machine: 'complete',
+    intervalMs: 50,
+    publishesPerSecond: 25,
   })
-  const line = await startTcpProxy(endpoints.mqtt)
-  cleanup.push(() => line.stop())
-  connectThrough(gateway.dataDir, line.port)
-  const agent = gateway.start()
-  cleanup.push(() => agent.kill('SIGKILL'))
+  cleanup.push(() => gateway.stop())
+  gateway.start()
 
   const api = await signIn(endpoints, endpoints.users.find((user) => user.tenant === 'norpan')!.email)
   const machineId = await vi.waitFor(async () => {
@@ -51,10 +31,10 @@ mqtt: { publishesPerSecond: 25 }`,
   }
   await vi.waitFor(async () => expect((await read()).stored).toBeGreaterThan(20), { timeout: 30_000, interval: 200 })
 
-  line.cut()
-  const whenCut = cycle
-  await vi.waitFor(() => expect(cycle - whenCut).toBeGreaterThan(80), 15_000)
-  line.mend()
+  gateway.line.cut()
+  const whenCut = gateway.count()
+  await vi.waitFor(() => expect(gateway.count() - whenCut).toBeGreaterThan(80), 15_000)
+  gateway.line.mend()
 
   const back = await vi.waitFor(
     async () => {

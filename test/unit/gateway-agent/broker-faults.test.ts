@@ -39,7 +39,7 @@ afterEach(async () => {
 
 function connect(options: Partial<MqttConnectionOptions> = {}): MqttConnection {
   const connection = new MqttConnection({
-    identity,
+    identities: [identity],
     port: 'auto',
     will: (sessionId) => offlineStatus(STATUS_TOPIC, 'unexpected_disconnect', sessionId),
     log,
@@ -124,7 +124,7 @@ describe('a broker', { timeout: 40_000 }, () => {
     const publisher = publish()
     add(1)
     await waitFor('the first', () => outbox.count === 0)
-    broker.revoke(await authority.revoke(identity.certificatePem))
+    broker.revoke(await authority.revoke([identity.certificatePem]))
     broker.cut()
     await waitFor('the reason', () => log.lines.some((line) => line.includes('was this gateway revoked')))
     expect(publisher.mode).toBe('storing')

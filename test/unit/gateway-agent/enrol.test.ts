@@ -1,14 +1,16 @@
-import { createHash, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import * as v from 'valibot'
-import { enrol, enrolmentUrl } from '../../../gateway-agent/src/enrol.ts'
+import { apiUrlOf } from '../../../gateway-agent/src/cloud-api.ts'
+import { enrol } from '../../../gateway-agent/src/enrol.ts'
 import { identityFiles, readIdentity } from '../../../gateway-agent/src/identity.ts'
 import { EnrolmentRequest, type Enrolment } from '../../../schemas/api.ts'
 import { temporaryFolder } from './temporary-folder.ts'
+import { certificateIdOf } from './test-identity.ts'
 import { createAuthority, type TestAuthority } from './test-authority.ts'
 
 let authority: TestAuthority
@@ -19,7 +21,7 @@ beforeAll(async () => {
 const THING = 'granix-ba-gateway-1'
 const enrolmentOf = (certificatePem: string): Enrolment => ({
   thingName: THING,
-  certificateId: createHash('sha256').update(new X509Certificate(certificatePem).raw).digest('hex'),
+  certificateId: certificateIdOf(certificatePem),
   certificatePem,
   caPem: authority.caPem,
   endpoint: 'abc-ats.iot.us-east-1.amazonaws.com',
@@ -52,7 +54,7 @@ async function serve(
 }
 
 const signing = () => serve(async ({ csr }) => [201, enrolmentOf(await authority.signRequest(csr, THING))])
-const attempt = (url: string, dataDir: string, force = false) => enrol({ dataDir, url, token: 'token-1', force })
+const attempt = (url: string, dataDir: string, force = false) => enrol({ url }, { dataDir, token: 'token-1', force })
 
 describe('enrolment', () => {
   it.each(['', '/', '/v1', '/v1/'])('accepts the address with "%s" at its end', async (end) => {
@@ -62,7 +64,8 @@ describe('enrolment', () => {
 
   it('makes a P-256 key that only the agent can read, and keeps an identity that run can use', async () => {
     const dataDir = join(temporaryFolder(), 'data')
-    await attempt(await signing(), dataDir)
+    const url = await signing()
+    await attempt(url, dataDir)
     const files = identityFiles(dataDir)
     expect(statSync(files.privateKey).mode & 0o777).toBe(0o600)
     expect(statSync(files.directory).mode & 0o777).toBe(0o700)
@@ -72,6 +75,7 @@ describe('enrolment', () => {
     expect(JSON.parse(readFileSync(files.identity, 'utf8'))).toMatchObject({
       thingName: THING,
       endpoint: 'abc-ats.iot.us-east-1.amazonaws.com',
+      apiUrl: url,
     })
   })
 
@@ -104,21 +108,34 @@ describe('enrolment', () => {
     readIdentity(dataDir)
   })
 
-  it('the key is on the disk before anything is sent, and the next attempt uses it again', async () => {
+  it('the key is on the disk before anything is sent, and the next attempt sends the same request', async () => {
     const dataDir = join(temporaryFolder(), 'data')
-    const keys: string[] = []
-    const url = await serve(() => {
-      keys.push(readFileSync(identityFiles(dataDir, 'identity.new').privateKey, 'utf8'))
+    const requests: string[] = []
+    const url = await serve(({ csr }) => {
+      expect(existsSync(identityFiles(dataDir, 'identity.new').privateKey)).toBe(true)
+      requests.push(csr)
       return [503, { status: 503, code: 'internal', detail: 'database away', requestId: 'r-2' }]
     })
     await expect(attempt(url, dataDir)).rejects.toThrow('refused with 503 internal: database away (request r-2)')
     await expect(attempt(url, dataDir)).rejects.toThrow('503')
-    expect(keys[1]).toBe(keys[0])
+    expect(requests).toEqual([requests[0], requests[0]])
     expect(existsSync(identityFiles(dataDir).directory)).toBe(false)
   })
 
+  it('a key that the cloud knows already is given up, and the next attempt makes another', async () => {
+    const dataDir = join(temporaryFolder(), 'data')
+    const requests: string[] = []
+    const url = await serve(({ csr }) => {
+      requests.push(csr)
+      return [400, { status: 400, code: 'invalid_csr', detail: 'Its key has been used before.', requestId: 'r-3' }]
+    })
+    await expect(attempt(url, dataDir)).rejects.toThrow('refused with 400 invalid_csr: Its key has been used before.')
+    await expect(attempt(url, dataDir)).rejects.toThrow('400')
+    expect(requests[1]).not.toBe(requests[0])
+  })
+
   it.each([
-    ['a web page', () => [200, '<html>'] as [number, unknown], 'the answer is not an enrolment'],
+    ['a web page', () => [200, '<html>'] as [number, unknown], 'the answer is not what was asked for'],
     ['something else', () => [404, 'nginx'] as [number, unknown], "answered 404, and not as this product's API does"],
     [
       'another key',
@@ -130,9 +147,11 @@ describe('enrolment', () => {
   })
 
   it('an address that nobody answers, and one that is none', async () => {
-    await expect(attempt('http://127.0.0.1:1', temporaryFolder())).rejects.toThrow(/cannot be reached: .*; check --url/)
-    expect(() => enrolmentUrl('localhost:8081')).toThrow(expect.objectContaining({ exitCode: 2 }) as Error)
-    expect(enrolmentUrl('https://iot.example.com/v1/').href).toBe('https://iot.example.com/v1/enrolments')
-    expect(enrolmentUrl('https://iot.example.com/dev').href).toBe('https://iot.example.com/dev/v1/enrolments')
+    await expect(attempt('http://127.0.0.1:1', temporaryFolder())).rejects.toThrow(
+      /cannot be reached: .*; check that address/,
+    )
+    expect(() => apiUrlOf('localhost:8081')).toThrow(expect.objectContaining({ exitCode: 2 }) as Error)
+    expect(apiUrlOf('https://iot.example.com/v1/')).toBe('https://iot.example.com')
+    expect(apiUrlOf('https://iot.example.com/dev')).toBe('https://iot.example.com/dev')
   })
 })

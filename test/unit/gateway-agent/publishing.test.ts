@@ -49,7 +49,7 @@ describe('with a real broker', { timeout: 30_000 }, () => {
 
   function connect(): MqttConnection {
     const connection = new MqttConnection({
-      identity,
+      identities: [identity],
       port: 'auto',
       will: (sessionId) => offlineStatus(STATUS_TOPIC, 'unexpected_disconnect', sessionId),
       log,
@@ -124,7 +124,7 @@ describe('with a real broker', { timeout: 30_000 }, () => {
 
   function beat(connection: MqttConnection): Heartbeat {
     const heartbeat = new Heartbeat({
-      topic: STATUS_TOPIC,
+      topicOf: () => STATUS_TOPIC,
       gateway: { thingName: 'granix-ba-gateway-1', version: '0.1.0' },
       connection,
       vitals: () => ({
@@ -180,7 +180,7 @@ describe('with a real broker', { timeout: 30_000 }, () => {
     const foreign = await createAuthority()
     const said = silentLog()
     const connection = new MqttConnection({
-      identity: { ...identity, caPem: foreign.caPem },
+      identities: [{ ...identity, caPem: foreign.caPem }],
       port: 'auto',
       will: (sessionId) => offlineStatus(STATUS_TOPIC, 'unexpected_disconnect', sessionId),
       log: said,

@@ -39,7 +39,8 @@ describe('a running agent', { timeout: 60_000 }, () => {
     })
     expect(status.buffer.runwaySec).toBeGreaterThan(1000)
     expect(Date.now() - status.tags[0]!.timestamp).toBeLessThan(10_000)
-    expect(status.certificateExpiresAt).toBeGreaterThan(Date.now())
+    expect(status.certificate.expiresAt).toBeGreaterThan(Date.now())
+    expect(status.certificate.renewal.state).toBe('none')
     expect(code).toBe(0)
     expect(statSync(join(running.folder, 'data/agent.sock')).mode & 0o777).toBe(0o600)
 
@@ -48,8 +49,6 @@ describe('a running agent', { timeout: 60_000 }, () => {
     expect(human.stdout).toMatch(/pump-1 +count +42 bar +good +0\.\d s/)
     const logs = await running.command('logs')
     expect(logs.stdout).toContain('INFO  reading 1 tags of 1 machines on 1 devices')
-    // The test's own certificates last an hour.
-    expect(logs.stdout).toMatch(/WARN {2}the certificate ends at .*: enrol this gateway again with a new token/)
 
     await running.plc.stop()
     await waitFor('the loss', () => telemetry(running, 'pump-1').at(-1)!.values.count === null)
@@ -171,7 +170,10 @@ describe('the status for people', () => {
         thingName: 'granix-ba-gateway-1',
         uptimeSec: 60,
         connection: { isConnected: false, reason: 'proxy p:1: refuses', since: 0 },
-        certificateExpiresAt: 86_400_000 * 3,
+        certificate: {
+          ...{ id: 'c0ffee', expiresAt: 86_400_000 * 3 },
+          renewal: { state: 'received', askedAt: null, fault: 'https://api.example.com: cannot be reached' },
+        },
         buffer: {
           ...{
             mode: 'storing',
@@ -188,9 +190,11 @@ describe('the status for people', () => {
       },
       60_000,
     )
-    expect(lines.slice(1, 6)).toEqual([
+    expect(lines.slice(1, 8)).toEqual([
       'connection   NOT connected for 1 min 0 s: proxy p:1: refuses',
       'certificate  until 1970-01-04, 2 days',
+      '             being replaced: the new one is here, and the broker has to take it',
+      'cloud        does NOT answer as it should: https://api.example.com: cannot be reached',
       'buffer       storing, 7 messages, 1.0 of 1024 MB, room for 2 h 0 min without connection at the present rate',
       '             4 messages had to be dropped, and were declared',
       '             DAMAGED on 1970-01-01T00:00:00.000Z: what it held is in outbox.corrupt-0.sqlite',

@@ -17,6 +17,11 @@ const keyPair = () => webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 've
 const keyObject = async (key: webcrypto.CryptoKey) =>
   createPrivateKey({ key: Buffer.from(await webcrypto.subtle.exportKey('pkcs8', key)), format: 'der', type: 'pkcs8' })
 
+export interface Validity {
+  notBefore: Date
+  notAfter: Date
+}
+
 export interface Issued {
   certificatePem: string
   privateKey: KeyObject
@@ -24,16 +29,17 @@ export interface Issued {
 
 export interface TestAuthority {
   caPem: string
-  issue: (commonName: string) => Promise<Issued>
+  /** Valid from an hour ago for two hours, unless it is said. */
+  issue: (commonName: string, validity?: Validity) => Promise<Issued>
   signRequest: (csrPem: string, commonName: string) => Promise<string>
-  /** Revocation list (PEM) that names this certificate. */
-  revoke: (certificatePem: string) => Promise<string>
+  /** Revocation list (PEM) that names these certificates. */
+  revoke: (certificatePems: string[]) => Promise<string>
 }
 
 /** A certificate authority that lives as long as the test. */
 export async function createAuthority(): Promise<TestAuthority> {
   const keys = await keyPair()
-  const validity = { notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(Date.now() + HOUR_MS) }
+  const validity: Validity = { notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(Date.now() + HOUR_MS) }
   const ca: X509Certificate = await X509CertificateGenerator.createSelfSigned({
     name: 'CN=Test CA',
     keys,
@@ -41,7 +47,7 @@ export async function createAuthority(): Promise<TestAuthority> {
     extensions: [new BasicConstraintsExtension(true, undefined, true)],
     ...validity,
   })
-  const certify = async (publicKey: webcrypto.CryptoKey | PublicKey, commonName: string) =>
+  const certify = async (publicKey: webcrypto.CryptoKey | PublicKey, commonName: string, valid: Validity = validity) =>
     X509CertificateGenerator.create({
       subject: `CN=${commonName}`,
       issuer: ca.subject,
@@ -49,13 +55,13 @@ export async function createAuthority(): Promise<TestAuthority> {
       signingKey: keys.privateKey,
       signingAlgorithm: ALGORITHM,
       extensions: [new SubjectAlternativeNameExtension([{ type: 'ip', value: '127.0.0.1' }])],
-      ...validity,
+      ...valid,
     })
   return {
     caPem: ca.toString('pem'),
-    async issue(commonName) {
+    async issue(commonName, valid) {
       const own = await keyPair()
-      const certificate = await certify(own.publicKey, commonName)
+      const certificate = await certify(own.publicKey, commonName, valid)
       return { certificatePem: certificate.toString('pem'), privateKey: await keyObject(own.privateKey) }
     },
     async signRequest(csrPem, commonName) {
@@ -64,15 +70,17 @@ export async function createAuthority(): Promise<TestAuthority> {
       const certificate = await certify(request.publicKey, commonName)
       return certificate.toString('pem')
     },
-    async revoke(certificatePem) {
-      const { serialNumber } = new X509Certificate(certificatePem)
+    async revoke(certificatePems) {
       const list = await X509CrlGenerator.create({
         issuer: ca.subject,
         signingKey: keys.privateKey,
         signingAlgorithm: ALGORITHM,
         thisUpdate: validity.notBefore,
         nextUpdate: validity.notAfter,
-        entries: [{ serialNumber, revocationDate: validity.notBefore }],
+        entries: certificatePems.map((pem) => ({
+          serialNumber: new X509Certificate(pem).serialNumber,
+          revocationDate: validity.notBefore,
+        })),
       })
       // Its own label is CRL, which OpenSSL does not know.
       return list.toString('pem').replaceAll(' CRL-', ' X509 CRL-')

@@ -20,6 +20,10 @@ export interface TestBroker {
   delayMs: number
   /** Each PUBACK comes twice. */
   repeats: boolean
+  /** A topic that the policy forbids: publishing to it ends the connection. */
+  forbids: (topic: string) => boolean
+  /** Called at each CONNECT, before it is answered. */
+  onConnect: () => void
   /** Cuts all connections, as when the line breaks. */
   cut: () => void
   /** From now on refuses the certificates that this list (PEM) names. */
@@ -49,6 +53,8 @@ export async function startBroker(authority: TestAuthority, port = 0): Promise<T
     acknowledges: true,
     delayMs: 0,
     repeats: false,
+    forbids: () => false,
+    onConnect: () => undefined,
     cut() {
       for (const socket of sockets) socket.destroy()
     },
@@ -60,12 +66,20 @@ export async function startBroker(authority: TestAuthority, port = 0): Promise<T
   }
   aedes.authorizePublish = (client, packet, allow) => {
     const { topic, payload, retain, messageId = 0 } = packet as AedesPublishPacket & { messageId?: number }
+    if (broker.forbids(topic)) {
+      allow(new Error('forbidden'))
+      return
+    }
     broker.received.push({ clientId: client?.id, topic, payload: payload.toString(), retain })
     // aedes sends the PUBACK after this call-back.
     if (!broker.acknowledges) return
     if (broker.repeats) client?.conn.write(Buffer.from([0x40, 2, messageId >> 8, messageId & 0xff]))
     if (broker.delayMs > 0) setTimeout(() => allow(null), broker.delayMs)
     else allow(null)
+  }
+  aedes.preConnect = (_client, _packet, done) => {
+    broker.onConnect()
+    done(null, true)
   }
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   broker.port = (server.address() as AddressInfo).port
