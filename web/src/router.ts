@@ -59,14 +59,16 @@ export function createAppRouter(session: AuthSession) {
         component: async () => (await adminPages()).AdminFrame,
         meta: { section: 'admin' },
         children: [
-          { path: '', name: 'admin', redirect: { name: 'dead-letters' } },
-          {
-            path: 'dead-letters',
-            name: 'dead-letters',
-            component: async () => (await adminPages()).DeadLettersView,
-          },
+          // The one page of it that managers have too.
+          { path: '', name: 'admin', redirect: { name: 'machines' } },
+          { path: 'onboarding', name: 'onboarding', component: async () => (await adminPages()).OnboardingView },
+          { path: 'machines', name: 'machines', component: async () => (await adminPages()).MachinesView },
+          { path: 'users', name: 'users', component: async () => (await adminPages()).UsersView },
+          { path: 'dead-letters', name: 'dead-letters', component: async () => (await adminPages()).DeadLettersView },
+          { path: 'audit', name: 'audit', component: async () => (await adminPages()).AuditView },
         ],
       },
+      { path: '/profile', name: 'profile', component: async () => (await adminPages()).ProfileView },
       { path: '/:rest(.*)*', name: 'not-found', component: async () => (await signedInPages()).NotFoundView },
     ],
     // Its successor is experimental.

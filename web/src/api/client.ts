@@ -18,7 +18,10 @@ export interface ApiClientOptions {
 
 export interface ApiClient {
   get<T extends v.GenericSchema>(schema: T, path: string): Promise<v.InferOutput<T>>
+  /** A page of a list as CSV; `nextCursor` is of the next one. */
+  csv(path: string): Promise<{ text: string; nextCursor: string | null }>
   post<T extends v.GenericSchema>(schema: T, path: string, body?: unknown): Promise<v.InferOutput<T>>
+  patch<T extends v.GenericSchema>(schema: T, path: string, body: unknown): Promise<v.InferOutput<T>>
   delete<T extends v.GenericSchema>(schema: T, path: string, body?: unknown): Promise<v.InferOutput<T>>
 }
 
@@ -30,8 +33,11 @@ const ANSWER_WITHIN_MS = 15_000
 export function createApiClient(options: ApiClientOptions): ApiClient {
   const fetchAnswer = options.fetch ?? fetch
 
-  async function send(method: string, path: string, body: unknown, freshToken: boolean): Promise<Response> {
+  async function send(request: Request, freshToken: boolean): Promise<Response> {
+    const { method, path, body, key, accept } = request
     const headers: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
+    if (key !== undefined) headers['idempotency-key'] = key
+    if (accept !== undefined) headers['accept'] = accept
     try {
       headers['authorization'] = `Bearer ${await options.idToken(freshToken)}`
       return await fetchAnswer(`${options.apiUrl}${path}`, {
@@ -52,8 +58,9 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   }
 
   async function call<T extends v.GenericSchema>(schema: T, method: string, path: string, body?: unknown) {
-    let answer = await readAnswer(await send(method, path, body, false))
-    if (tokenRefused(answer)) answer = await readAnswer(await send(method, path, body, true))
+    const request = { method, path, body, key: method === 'POST' ? newKey() : undefined }
+    let answer = await readAnswer(await send(request, false))
+    if (tokenRefused(answer)) answer = await readAnswer(await send(request, true))
     if (answer.serverTime !== undefined) options.onServerTime(answer.serverTime)
     const { status, requestId, problem } = answer
     if (tokenRefused(answer)) {
@@ -67,11 +74,41 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     return parsed.output
   }
 
+  async function csv(path: string): Promise<{ text: string; nextCursor: string | null }> {
+    const request = { method: 'GET', path, body: undefined, key: undefined, accept: 'text/csv' }
+    let response = await send(request, false)
+    if (response.status === 401) response = await send(request, true)
+    if (response.ok) return { text: await response.text(), nextCursor: response.headers.get('x-next-cursor') }
+    const answer = await readAnswer(response)
+    if (tokenRefused(answer)) throw endSession(`GET ${path}: the token is refused`, answer)
+    const { status, problem, requestId } = answer
+    throw new ApiError(problem ? 'problem' : 'unexpected', `GET ${path} answered ${status}`, {
+      ...{ status, requestId },
+      ...(problem && { problem }),
+    })
+  }
+
   return {
+    csv,
     get: (schema, path) => call(schema, 'GET', path),
     post: (schema, path, body) => call(schema, 'POST', path, body),
+    patch: (schema, path, body) => call(schema, 'PATCH', path, body),
     delete: (schema, path, body) => call(schema, 'DELETE', path, body),
   }
+}
+
+interface Request {
+  method: string
+  path: string
+  body: unknown
+  /** `Idempotency-Key`: asked for twice, it is done once. */
+  key: string | undefined
+  accept?: string
+}
+
+/** Not randomUUID, which a page without TLS (a plant's own network) does not have. */
+function newKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 interface Answer {

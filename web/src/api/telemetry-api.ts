@@ -1,8 +1,10 @@
 import type { InferOutput } from 'valibot'
 import { inject, type InjectionKey } from 'vue'
 import {
+  ChangedMachines,
   CompletenessOfMachine,
   CompletenessStrip,
+  CreatedGateway,
   DeadLetter,
   DeadLetterGroups,
   DeadLetterPage,
@@ -10,14 +12,18 @@ import {
   GatewayConnectionPage,
   GatewayPage,
   History,
+  Machine,
   MachineEventPage,
   MachinePage,
   Me,
+  Plant,
   PlantPage,
   RealtimeTicket,
   RedriveAnswer,
 } from '../../../schemas/api.ts'
-import type { DeadLetterGroup, GatewayConnection, Machine, Plant } from '../../../schemas/api.ts'
+import type { CreatePlant, DeadLetterGroup, GatewayConnection } from '../../../schemas/api.ts'
+import { AuditPage, InvitedUser, UserAccount, UserAccountPage } from '../../../schemas/people.ts'
+import type { AuditQuery, ChangeUser, CreateUser } from '../../../schemas/people.ts'
 import type { ApiClient } from './client.ts'
 
 type Query = Readonly<Record<string, string | number | undefined>>
@@ -26,7 +32,12 @@ type Query = Readonly<Record<string, string | number | undefined>>
 export interface TelemetryApi {
   me(): Promise<Me>
   plants(): Promise<Plant[]>
+  createPlant(plant: CreatePlant): Promise<Plant>
   machines(plantId: string): Promise<Machine[]>
+  createMachine(plantId: string, machine: { slug: string; name: string | null }): Promise<Machine>
+  changeMachine(machineId: string, change: { name?: string | null; status?: 'active' | 'retired' }): Promise<Machine>
+  /** Approves or retires all of them, or none. */
+  changeMachines(machineIds: string[], status: 'active' | 'retired'): Promise<ChangedMachines>
   history(machineId: string, query: { tag: string; from: number; to: number; buckets: number }): Promise<History>
   events(machineId: string, query: { from: number; to: number; limit: number; cursor?: string }): Promise<EventPage>
   completeness(machineId: string, times: { from: number; to: number }): Promise<CompletenessOfMachine>
@@ -37,6 +48,7 @@ export interface TelemetryApi {
   /** Of all plants of the person, or of one. */
   gateways(plantId?: string): Promise<Gateway[]>
   gateway(thingName: string): Promise<Gateway>
+  createGateway(gateway: { plantId: string; thingName?: string }): Promise<CreatedGateway>
   gatewayConnections(thingName: string, times: { from: number }): Promise<GatewayConnection[]>
   deadLetters(query: {
     code?: string
@@ -48,6 +60,15 @@ export interface TelemetryApi {
   deadLetterGroups(): Promise<DeadLetterGroup[]>
   redriveDeadLetters(chosen: { ids: string[] } | { code: string }): Promise<RedriveAnswer>
   discardDeadLetter(id: string, reason: string): Promise<DeadLetter>
+  users(): Promise<UserAccount[]>
+  inviteUser(user: CreateUser): Promise<InvitedUser>
+  inviteUserAgain(userId: string): Promise<InvitedUser>
+  changeUser(userId: string, change: ChangeUser): Promise<UserAccount>
+  signOutUser(userId: string): Promise<UserAccount>
+  signOutMe(): Promise<Me>
+  changeMe(change: { locale: 'en' | 'es' | null }): Promise<Me>
+  audit(query: Partial<AuditQuery>): Promise<AuditPage>
+  auditCsv(query: Partial<AuditQuery>): Promise<{ text: string; nextCursor: string | null }>
   realtimeTicket(): Promise<RealtimeTicket>
 }
 type EventPage = InferOutput<typeof MachineEventPage>
@@ -59,6 +80,10 @@ export function createTelemetryApi(client: ApiClient): TelemetryApi {
   return {
     me: () => client.get(Me, '/v1/me'),
     plants: () => allItems((page) => client.get(PlantPage, `/v1/plants${page({})}`)),
+    createPlant: (plant) => client.post(Plant, '/v1/plants', plant),
+    createMachine: (plantId, given) => client.post(Machine, `/v1/plants/${plantId}/machines`, given),
+    changeMachine: (machineId, change) => client.patch(Machine, machine(machineId), change),
+    changeMachines: (machineIds, status) => client.patch(ChangedMachines, '/v1/machines', { machineIds, status }),
     machines: (plantId) => allItems((page) => client.get(MachinePage, `/v1/plants/${plantId}/machines${page({})}`)),
     history: (machineId, query) => client.get(History, `${machine(machineId)}/history${queryOf(query)}`),
     events: (machineId, query) => client.get(MachineEventPage, `${machine(machineId)}/events${queryOf(query)}`),
@@ -69,6 +94,7 @@ export function createTelemetryApi(client: ApiClient): TelemetryApi {
     },
     gateways: (plantId) => allItems((page) => client.get(GatewayPage, `/v1/gateways${page({ plantId })}`)),
     gateway: (thingName) => client.get(Gateway, `/v1/gateways/${thingName}`),
+    createGateway: (given) => client.post(CreatedGateway, '/v1/gateways', given),
     gatewayConnections: (thingName, times) =>
       allItems((page) => client.get(GatewayConnectionPage, `/v1/gateways/${thingName}/connections${page(times)}`)),
     deadLetters: (query) => client.get(DeadLetterPage, `/v1/dead-letters${queryOf(query)}`),
@@ -77,6 +103,15 @@ export function createTelemetryApi(client: ApiClient): TelemetryApi {
     },
     redriveDeadLetters: (chosen) => client.post(RedriveAnswer, '/v1/dead-letters/redrive', chosen),
     discardDeadLetter: (id, reason) => client.delete(DeadLetter, `/v1/dead-letters/${id}`, { reason }),
+    users: () => allItems((page) => client.get(UserAccountPage, `/v1/users${page({})}`)),
+    inviteUser: (user) => client.post(InvitedUser, '/v1/users', user),
+    inviteUserAgain: (userId) => client.post(InvitedUser, `/v1/users/${userId}/invite`),
+    changeUser: (userId, change) => client.patch(UserAccount, `/v1/users/${userId}`, change),
+    signOutUser: (userId) => client.post(UserAccount, `/v1/users/${userId}/sign-out`),
+    signOutMe: () => client.post(Me, '/v1/me/sign-out'),
+    changeMe: (change) => client.patch(Me, '/v1/me', change),
+    audit: (query) => client.get(AuditPage, `/v1/audit${queryOf(query)}`),
+    auditCsv: (query) => client.csv(`/v1/audit${queryOf(query)}`),
     realtimeTicket: () => client.post(RealtimeTicket, '/v1/realtime/ticket'),
   }
 }

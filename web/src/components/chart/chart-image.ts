@@ -40,12 +40,3 @@ export async function chartPng({ canvases, title, lines, background, text, font 
     canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error('the browser made no image'))), 'image/png'),
   )
 }
-
-export function download(content: Blob, name: string): void {
-  const link = document.createElement('a')
-  link.href = URL.createObjectURL(content)
-  link.download = name
-  link.click()
-  // The browser has taken it by then; an address that is never given back keeps the whole image.
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000)
-}
