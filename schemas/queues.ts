@@ -30,15 +30,10 @@ export const RuleErrorMessage = v.object({
 export type RuleErrorMessage = v.InferOutput<typeof RuleErrorMessage>
 
 /**
- * Tells the fan-out which machines and gateways of a plant have changed. It names them and carries no values: the
- * fan-out reads the newest state when it builds the frame, so a delayed item never shows an old value.
+ * Tells the fan-out that something of a plant has changed. What it is stands in Redis, and the fan-out reads it with its
+ * newest state when it builds the frame: a delayed item never shows an old value.
  */
-export const FanOutWorkItem = v.object({
-  tenant: Slug,
-  plant: Slug,
-  machines: v.array(Slug),
-  gateways: v.array(ThingName),
-})
+export const FanOutWorkItem = v.object({ tenant: Slug, plant: Slug })
 export type FanOutWorkItem = v.InferOutput<typeof FanOutWorkItem>
 
 /** What is published on the Redis channel `events:{tenant}:{plant}` after a reading has been committed. */

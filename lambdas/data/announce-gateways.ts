@@ -2,7 +2,7 @@ import type { SQSClient } from '@aws-sdk/client-sqs'
 import type { StatusEvent } from '../../schemas/queues.ts'
 import { logger, metrics } from '../runtime/frame.ts'
 import type { Redis } from '../runtime/redis.ts'
-import { cachedEntry, gatewaysKey, type PlantName, tellPlant } from './live-cache.ts'
+import { cachedEntry, type PlantName, tellPlant } from './live-cache.ts'
 import { requestFanOut } from './request-fan-out.ts'
 import { liveGatewayOf, type Presence } from './update-presence.ts'
 
@@ -24,23 +24,17 @@ export async function announceGateways(realtime: Realtime, news: GatewayNews[]):
   try {
     const byPlant = Map.groupBy(news, ({ tenant, plant }) => `${tenant}/${plant}`)
     const plants = [...byPlant.values()].map((gateways) => ({ ...gateways[0]!, gateways }))
-    const watched = await realtime.redis.use(async (client) => {
+    const due = await realtime.redis.use(async (client) => {
       const told = await Promise.all(
         plants.map((plant) => {
           const entries = plant.gateways.map(({ presence }) => entryOf(presence))
           const events = () => plant.gateways.flatMap((gateway) => gateway.events())
-          return tellPlant(client, plant, gatewaysKey(plant), entries, events)
+          return tellPlant(client, plant, 'gateways', entries, events)
         }),
       )
-      return plants.filter((_, index) => told[index]!.isWatched)
+      return plants.filter((_, index) => told[index]!.isDue)
     })
-    const items = watched.map(({ tenant, plant, gateways }) => ({
-      tenant,
-      plant,
-      machines: [],
-      gateways: gateways.map(({ presence }) => presence.thingName),
-    }))
-    await requestFanOut(realtime.sqs, realtime.fanOutQueueUrl, items)
+    await requestFanOut(realtime.sqs, realtime.fanOutQueueUrl, due)
   } catch (error) {
     metrics.addMetric('RealtimeUnavailable', 'Count', 1)
     logger.warn('Stored, but not announced', error as Error)

@@ -15,6 +15,13 @@ const key = (kind: string) => (of: PlantName) => `${kind}:${of.tenant}:${of.plan
 export const stateKey = key('state')
 export const gatewaysKey = key('gateways')
 export const watchersKey = key('watchers')
+/** Machines and gateways whose change no frame has told yet. */
+export const changedMachinesKey = key('changed-machines')
+export const changedGatewaysKey = key('changed-gateways')
+/** There while a work item of the plant waits for the fan-out. */
+export const fanOutKey = key('fan-out')
+/** When the plant's last frame was made, epoch ms. */
+export const frameAtKey = key('frame-at')
 /** Watchers that are not posted to for the moment, by when that ends. */
 export const slowKey = key('slow')
 export const eventsChannel = key('events')
@@ -35,9 +42,9 @@ export function cachedEntry(field: string, live: LiveMachine | LiveGateway, revi
 }
 
 /**
- * KEYS: the hash, the watchers, the edition. ARGV: the time, the channel, then fields and their JSON as lines: one long
- * argument is written and read many times faster than a thousand short ones. Answers how many watch, how many listen, and
- * the edition.
+ * KEYS: the hash, the watchers, the edition, what has changed, the waiting work item. ARGV: the time, the channel, then
+ * fields and their JSON as lines: one long argument is written and read many times faster than a thousand short ones.
+ * Answers whether the fan-out has to be asked, how many listen, and the edition.
  *
  * Two consumers may write in another order than they have committed: an older revision never replaces a newer. The JSON
  * is kept as given; decoding and encoding it here would round its numbers to 14 digits. The revision is sought in the last
@@ -54,38 +61,46 @@ local function lines(text)
   end
   return found
 end
-local fields, jsons, news = lines(ARGV[3]), lines(ARGV[4]), {}
+local fields, jsons, news, changed = lines(ARGV[3]), lines(ARGV[4]), {}, {}
 if #fields > 0 then
   local known = redis.call('HMGET', KEYS[1], unpack(fields))
   for i, json in ipairs(jsons) do
     if not known[i] or revision(known[i]) <= revision(json) then
+      changed[#changed + 1] = fields[i]
       news[#news + 1] = fields[i]
       news[#news + 1] = json
     end
   end
   if #news > 0 then redis.call('HSET', KEYS[1], unpack(news)) end
 end
-local watched = redis.call('ZCOUNT', KEYS[2], ARGV[1], '+inf')
+local due = 0
+if #changed > 0 and redis.call('ZCOUNT', KEYS[2], ARGV[1], '+inf') > 0 then
+  redis.call('SADD', KEYS[4], unpack(changed))
+  redis.call('PEXPIRE', KEYS[4], 60000)
+  if redis.call('SET', KEYS[5], 1, 'NX', 'PX', 5000) then due = 1 end
+end
 local listening = redis.call('PUBSUB', 'NUMSUB', ARGV[2])[2] + redis.call('PUBSUB', 'NUMPAT')
-return { watched, listening, tonumber(redis.call('GET', KEYS[3]) or 0) }`
+return { due, listening, tonumber(redis.call('GET', KEYS[3]) or 0) }`
 
 /** Lua's unpack takes some 8,000 values, two of each entry. */
 const MAX_ENTRIES = 1_000
 
 /**
  * Writes what changed in a plant, and publishes its events when anybody listens on the plant's channel. Of entries with
- * the same field the last counts. Returns whether a browser watches the plant, and the
- * edition of its machines.
+ * the same field the last counts. Returns whether the fan-out is to be asked for a frame, and the edition of the plant's
+ * machines. It is asked once, until it begins with the plant: what changes meanwhile comes with the same frame. An item
+ * that was lost is missed for 5 s at most, and then asked for again.
  */
 export async function tellPlant(
   client: Client,
   plant: PlantName,
-  hash: string,
+  kind: 'machines' | 'gateways',
   entries: CachedEntry[],
   events: () => (TelemetryEvent | StatusEvent)[],
-): Promise<{ isWatched: boolean; edition: number }> {
+): Promise<{ isDue: boolean; edition: number }> {
   const channel = eventsChannel(plant)
-  const keys = [hash, watchersKey(plant), editionKey(plant)]
+  const [hash, changed] = kind === 'machines' ? [stateKey, changedMachinesKey] : [gatewaysKey, changedGatewaysKey]
+  const keys = [hash, watchersKey, editionKey, changed, fanOutKey].map((keyOf) => keyOf(plant))
   const lines = (texts: string[]) => texts.map((text) => `${text}\n`).join('')
   const groups = Array.from({ length: Math.ceil(entries.length / MAX_ENTRIES) || 1 }, (_, index) =>
     entries.slice(index * MAX_ENTRIES, (index + 1) * MAX_ENTRIES),
@@ -96,9 +111,9 @@ export async function tellPlant(
       return client.eval(TELL, { keys, arguments: [String(Date.now()), channel, fields, jsons] })
     }),
   )
-  const [watching, listening, edition] = answers.at(-1) as [number, number, number]
+  const [, listening, edition] = answers.at(-1) as [number, number, number]
   if (listening > 0) await Promise.all(events().map((event) => client.publish(channel, JSON.stringify(event))))
-  return { isWatched: watching > 0, edition }
+  return { isDue: answers.some((answer) => (answer as [number])[0] > 0), edition }
 }
 
 /** After a change to a machine: consumers look it up again with their next batch instead of within the minute. */

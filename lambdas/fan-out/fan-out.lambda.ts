@@ -7,8 +7,9 @@ import { frame, logger, metrics } from '../runtime/frame.ts'
 import { liveFrames } from '../runtime/live-frames.ts'
 import { openRedis } from '../runtime/redis.ts'
 import { coalesce } from './coalesce.ts'
+import { awaitFrame } from './frame-pace.ts'
 import { postFrames } from './post-frames.ts'
-import { readPlantChanges } from './read-plant-changes.ts'
+import { takePlantChanges } from './take-plant-changes.ts'
 
 const redis = openRedis(readEnvironment(redisEnvironment))
 const api = new ApiGatewayManagementApiClient({
@@ -28,7 +29,8 @@ export const handler = frame(async (event: SQSEvent): Promise<SQSBatchResponse> 
 
 async function fanOut(item: FanOutWorkItem): Promise<void> {
   try {
-    const changes = await readPlantChanges(redis, item)
+    await awaitFrame(redis, item)
+    const changes = await takePlantChanges(redis, item)
     if (changes === undefined) return
     const { connectionIds, ...picture } = changes
     const { gone, slow } = await postFrames(api, connectionIds, liveFrames('delta', picture))

@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely'
 import type { TelemetryEvent } from '../../schemas/queues.ts'
 import { currentMachines } from '../data/current-machines.ts'
 import type { Database } from '../data/database.ts'
-import { cachedEntry, type CachedEntry, stateKey, tellPlant } from '../data/live-cache.ts'
+import { cachedEntry, type CachedEntry, tellPlant } from '../data/live-cache.ts'
 import type { MachineRegister } from '../data/machine-register.ts'
 import { requestFanOut } from '../data/request-fan-out.ts'
 import { logger, metrics } from '../runtime/frame.ts'
@@ -36,22 +36,16 @@ export async function announce(realtime: Realtime, stored: StoreResult): Promise
       entries: changed.get(plantId) ?? [],
       events: () => ofPlant.map(eventOf),
     }))
-    const watched = await realtime.redis.use(async (client) => {
+    const due = await realtime.redis.use(async (client) => {
       const told = await Promise.all(
-        plants.map((plant) => tellPlant(client, plant, stateKey(plant), plant.entries, plant.events)),
+        plants.map((plant) => tellPlant(client, plant, 'machines', plant.entries, plant.events)),
       )
-      return plants.filter(({ plantId, entries }, index) => {
+      return plants.filter(({ plantId }, index) => {
         realtime.machines.noteEdition(plantId, told[index]!.edition)
-        return told[index]!.isWatched && entries.length > 0
+        return told[index]!.isDue
       })
     })
-    const items = watched.map((plant) => ({
-      tenant: plant.tenant,
-      plant: plant.plant,
-      machines: plant.entries.map((entry) => entry.field),
-      gateways: [],
-    }))
-    await requestFanOut(realtime.sqs, realtime.fanOutQueueUrl, items)
+    await requestFanOut(realtime.sqs, realtime.fanOutQueueUrl, due)
   } catch (error) {
     metrics.addMetric('RealtimeUnavailable', 'Count', 1)
     logger.warn('Stored, but not announced', error as Error)

@@ -63,8 +63,11 @@ async function setState(slug: string, values: Record<string, unknown>): Promise<
   await redis.hSet(`state:${tenant}:mill`, slug, JSON.stringify(machine))
 }
 
-const items = (...machines: string[][]) =>
-  sqsEvent(machines.map((slugs) => JSON.stringify({ tenant, plant: 'mill', machines: slugs, gateways: [] })))
+/** As ingest does: these machines have changed, and one work item asks for their frame. */
+async function tell(...slugs: string[]): Promise<SQSBatchResponse> {
+  await redis.sAdd(`changed-machines:${tenant}:mill`, slugs)
+  return handle(sqsEvent([JSON.stringify({ tenant, plant: 'mill' })]))
+}
 
 const posted = (connectionId: string): Frame[] =>
   api
@@ -73,7 +76,7 @@ const posted = (connectionId: string): Frame[] =>
     .filter((input) => input.ConnectionId === connectionId)
     .map((input) => JSON.parse(input.Data as unknown as string) as Frame)
 
-test('items of one plant become one frame, with the newest states, to each watcher', async () => {
+test('the changes of a plant become one frame, with the newest states, to each watcher', async () => {
   await Promise.all([
     watch('a'),
     watch('b'),
@@ -81,15 +84,15 @@ test('items of one plant become one frame, with the newest states, to each watch
     setState('press', { t: 2 }),
     setState('oven', { t: 3 }),
   ])
-  expect(await handle(items(['press'], ['press', 'oven'], ['unknown']))).toEqual({ batchItemFailures: [] })
+  expect(await tell('press', 'oven', 'unknown')).toEqual({ batchItemFailures: [] })
   expect(posted('a')).toEqual(posted('b'))
   const [frame, ...more] = posted('a')
   expect(more).toEqual([])
   expect(frame).toMatchObject({ type: 'delta', plant: plantId, version: 1, part: 1, parts: 1, gateways: [] })
-  expect(frame!.machines.map((machine) => machine.slug)).toEqual(['press', 'oven'])
+  expect(frame!.machines.map((machine) => machine.slug).toSorted()).toEqual(['oven', 'press'])
   expect(frame!.machines[0]).not.toHaveProperty('revision')
   expect(posted('expired')).toEqual([])
-  await handle(items(['press']))
+  await tell('press')
   expect(posted('a').at(-1)!.version).toBe(2)
 })
 
@@ -101,7 +104,7 @@ test('what does not fit one frame comes in parts of one version, each at most 32
       setState(slug, Object.fromEntries(['a', 'b', 'c', 'd', 'e', 'f'].map((tag) => [tag, 'ñ'.repeat(250)]))),
     ),
   )
-  await handle(items(slugs))
+  await tell(...slugs)
   const frames = posted('a')
   expect(frames.length).toBeGreaterThan(1)
   expect(frames.map((frame) => [frame.version, frame.part, frame.parts])).toEqual(
@@ -109,7 +112,7 @@ test('what does not fit one frame comes in parts of one version, each at most 32
   )
   const bytes = frames.map((frame) => Buffer.byteLength(JSON.stringify(frame)))
   expect(Math.max(...bytes)).toBeLessThanOrEqual(32_000)
-  expect(frames.flatMap((frame) => frame.machines.map((machine) => machine.slug))).toEqual(slugs)
+  expect(frames.flatMap((frame) => frame.machines.map((machine) => machine.slug)).toSorted()).toEqual(slugs.toSorted())
 })
 
 test('a gone connection is removed, another failure loses only that frame', async () => {
@@ -118,7 +121,7 @@ test('a gone connection is removed, another failure loses only that frame', asyn
   const failure = { $metadata: {}, message: 'no' }
   api.on(PostToConnectionCommand, { ConnectionId: 'gone' }).rejects(new GoneException(failure))
   api.on(PostToConnectionCommand, { ConnectionId: 'slow' }).rejects(new LimitExceededException(failure))
-  expect(await handle(items(['press']))).toEqual({ batchItemFailures: [] })
+  expect(await tell('press')).toEqual({ batchItemFailures: [] })
   expect(posted('well')).toHaveLength(1)
   expect((await redis.zRange(`watchers:${tenant}:mill`, 0, -1)).toSorted()).toEqual(['slow', 'well'])
   expect(await redis.exists('connection:gone')).toBe(0)
@@ -128,18 +131,35 @@ test('a connection that takes no frame is let be for a while, and finds the gap 
   await Promise.all([watch('slow'), watch('well'), setState('press', { t: 1 })])
   const tired = new LimitExceededException({ $metadata: {}, message: 'no' })
   api.on(PostToConnectionCommand, { ConnectionId: 'slow' }).rejectsOnce(tired).resolves({})
-  await handle(items(['press']))
-  await handle(items(['press']))
+  await tell('press')
+  await tell('press')
   expect(posted('slow')).toHaveLength(1)
   await redis.zAdd(`slow:${tenant}:mill`, { score: Date.now() - 1, value: 'slow' })
-  await handle(items(['press']))
+  await tell('press')
   expect(posted('well').map((frame) => frame.version)).toEqual([1, 2, 3])
   expect(posted('slow').map((frame) => frame.version)).toEqual([1, 3])
 })
 
+test('what changes soon after a frame is told with the next one, not before its time', async () => {
+  await Promise.all(Array.from({ length: 100 }, (_, n) => watch(`w${n}`)))
+  await setState('press', { t: 1 })
+  await tell('press')
+  const first = Number(await redis.get(`frame-at:${tenant}:mill`))
+  await tell('press')
+  expect(posted('w0').map((frame) => frame.version)).toEqual([1, 2])
+  expect(Number(await redis.get(`frame-at:${tenant}:mill`)) - first).toBeGreaterThanOrEqual(499)
+})
+
+test('a second item with nothing left to tell makes no frame', async () => {
+  await Promise.all([watch('a'), setState('press', { t: 1 })])
+  await tell('press')
+  await handle(sqsEvent([JSON.stringify({ tenant, plant: 'mill' })]))
+  expect(posted('a')).toHaveLength(1)
+})
+
 test('nobody watching: no version, no post', async () => {
   await setState('press', { t: 1 })
-  await handle(items(['press']))
+  await tell('press')
   expect(api.commandCalls(PostToConnectionCommand)).toHaveLength(0)
   expect(await redis.exists(`live-version:${tenant}:mill`)).toBe(0)
 })

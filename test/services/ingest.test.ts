@@ -58,12 +58,21 @@ test('a reading is stored, its machine made, its gateway noted, and all who list
   expect(JSON.parse(cached!)).toMatchObject({ slug: 'press', status: 'pending', thingName: plant.thingName, state })
   await expect.poll(() => events).toMatchObject([{ type: 'telemetry', machine: 'press', ...reading }])
   const [item] = await consumer.queues.drain('fan-out.fifo')
-  expect(JSON.parse(item!.Body!)).toEqual({
-    tenant: plant.tenant,
-    plant: plant.plant,
-    machines: ['press'],
-    gateways: [],
-  })
+  expect(JSON.parse(item!.Body!)).toEqual({ tenant: plant.tenant, plant: plant.plant })
+  expect(await redis.sMembers(`changed-machines:${plant.tenant}:${plant.plant}`)).toEqual(['press'])
+})
+
+test('a plant that changes again and again has one work item until the fan-out takes it', async () => {
+  const plant = await newPlant('ingest-one-item')
+  await redis.zAdd(`watchers:${plant.tenant}:${plant.plant}`, { score: Date.now() + 60_000, value: 'someone' })
+  await consumer.handle(sqsEvent([telemetry(plant, 'press', { seq: 1 })]))
+  await consumer.handle(sqsEvent([telemetry(plant, 'oven', { seq: 1 }), telemetry(plant, 'press', { seq: 2 })]))
+  expect(await consumer.queues.drain('fan-out.fifo')).toHaveLength(1)
+  const changed = await redis.sMembers(`changed-machines:${plant.tenant}:${plant.plant}`)
+  expect(changed.toSorted()).toEqual(['oven', 'press'])
+  await redis.del(`fan-out:${plant.tenant}:${plant.plant}`) // as the fan-out does
+  await consumer.handle(sqsEvent([telemetry(plant, 'press', { seq: 3 })]))
+  expect(await consumer.queues.drain('fan-out.fifo')).toHaveLength(1)
 })
 
 test('nobody watching costs no work item', async () => {

@@ -133,6 +133,7 @@ describe('a gateway that falls silent', () => {
     await hear(online(plant, now - 31_000))
     await hearAnother(now)
     await consumer.queues.drain('fan-out.fifo')
+    await redis.del([`fan-out:${plant.tenant}:${plant.plant}`, `changed-gateways:${plant.tenant}:${plant.plant}`])
 
     expect(await sweep()).toEqual({ marked: 1, isBehind: false })
 
@@ -142,7 +143,8 @@ describe('a gateway that falls silent', () => {
       .poll(() => events.at(-1))
       .toMatchObject({ type: 'status', state: 'stale', reason: 'heartbeats_missed' })
     const [item] = await consumer.queues.drain('fan-out.fifo')
-    expect(JSON.parse(item!.Body!)).toMatchObject({ plant: plant.plant, gateways: [plant.thingName] })
+    expect(JSON.parse(item!.Body!)).toMatchObject({ plant: plant.plant })
+    expect(await redis.sMembers(`changed-gateways:${plant.tenant}:${plant.plant}`)).toEqual([plant.thingName])
     expect(await sweep()).toEqual({ marked: 0, isBehind: false })
 
     await hear(online(plant, now))

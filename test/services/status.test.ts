@@ -66,12 +66,8 @@ test('the first heartbeat makes the gateway active, measures its clock and is pu
   expect(JSON.parse(cached!)).toMatchObject({ connection: 'online', clockSkewMs: 2_500, health: { plcLink: 'up' } })
   await expect.poll(() => events).toMatchObject([{ type: 'status', state: 'online', thingName: plant.thingName }])
   const [item] = await consumer.queues.drain('fan-out.fifo')
-  expect(JSON.parse(item!.Body!)).toEqual({
-    tenant: plant.tenant,
-    plant: plant.plant,
-    machines: [],
-    gateways: [plant.thingName],
-  })
+  expect(JSON.parse(item!.Body!)).toEqual({ tenant: plant.tenant, plant: plant.plant })
+  expect(await redis.sMembers(`changed-gateways:${plant.tenant}:${plant.plant}`)).toEqual([plant.thingName])
 })
 
 test('messages of one batch are applied in the order of the broker, not of the queue', async () => {

@@ -1,0 +1,70 @@
+import * as v from 'valibot'
+import { LiveGateway, LiveMachine } from '../../schemas/live.ts'
+import {
+  changedGatewaysKey,
+  changedMachinesKey,
+  fanOutKey,
+  frameAtKey,
+  gatewaysKey,
+  liveVersionKey,
+  plantIdKey,
+  type PlantName,
+  slowKey,
+  stateKey,
+  watchersKey,
+} from '../data/live-cache.ts'
+import type { Redis } from '../runtime/redis.ts'
+
+export interface PlantChanges {
+  connectionIds: string[]
+  /** Id of the plant. */
+  plant: string
+  version: number
+  machines: LiveMachine[]
+  gateways: LiveGateway[]
+}
+
+/**
+ * KEYS: watchers, slow ones, the plant's id, changed machines, changed gateways, the waiting work item, the version, the
+ * time of the last frame. ARGV: the time. What it takes it takes away, and counts the version up with it: if this process
+ * dies before it has posted the frame, watchers find the gap.
+ */
+const TAKE = `
+local slow, watchers = {}, {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], ARGV[1], '+inf')) do slow[id] = true end
+local all = redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf')
+for _, id in ipairs(all) do if not slow[id] then watchers[#watchers + 1] = id end end
+local plant, machines, gateways = redis.call('GET', KEYS[3]), redis.call('SMEMBERS', KEYS[4]), redis.call('SMEMBERS', KEYS[5])
+redis.call('DEL', KEYS[4], KEYS[5], KEYS[6])
+if #all == 0 or not plant or #machines + #gateways == 0 then return {} end
+redis.call('SET', KEYS[8], ARGV[1], 'PX', 1000)
+return { plant, redis.call('INCR', KEYS[7]), watchers, machines, gateways }`
+
+const KEYS = [
+  watchersKey,
+  slowKey,
+  plantIdKey,
+  changedMachinesKey,
+  changedGatewaysKey,
+  fanOutKey,
+  liveVersionKey,
+  frameAtKey,
+]
+
+/** What has changed in a plant since its last frame, as it is now, and who watches. Undefined when there is nobody, or nothing, to tell. */
+export async function takePlantChanges(redis: Redis, of: PlantName): Promise<PlantChanges | undefined> {
+  const found = await redis.use(async (client) => {
+    const taken = await client.eval(TAKE, { keys: KEYS.map((keyOf) => keyOf(of)), arguments: [String(Date.now())] })
+    if ((taken as unknown[]).length === 0) return undefined
+    const [plant, version, connectionIds, machines, gateways] = taken as [string, number, string[], string[], string[]]
+    const fields = (hash: string, names: string[]) => (names.length === 0 ? [] : client.hmGet(hash, names))
+    const texts = await Promise.all([fields(stateKey(of), machines), fields(gatewaysKey(of), gateways)])
+    return { plant, version, connectionIds, texts }
+  })
+  if (found === undefined) return undefined
+  const { texts, ...frame } = found
+  return { ...frame, machines: read(LiveMachine, texts[0]), gateways: read(LiveGateway, texts[1]) }
+}
+
+const read = <Entry>(schema: v.GenericSchema<unknown, Entry>, texts: (string | null)[]): Entry[] =>
+  texts.flatMap((text) => (text === null ? [] : [v.parse(schema, JSON.parse(text))]))
