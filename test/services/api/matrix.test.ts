@@ -9,11 +9,11 @@ import { routes } from '../../../lambdas/api/routes.ts'
 import { LIVE_MESSAGES, OPEN_OPERATIONS, OPERATIONS, PERMISSIONS, Role, roleMay } from '../../../schemas/permissions.ts'
 import { type ApiGateway, startApiGateway } from '../../helpers/api-gateway.ts'
 import { exampleCall, pathOf, referencesOf } from '../../helpers/example-calls.ts'
-import { FakeIot } from '../../helpers/fake-iot.ts'
 import { type HttpApi, startHttpApi } from '../../helpers/http-api.ts'
 import { type LiveSocket, startLiveSocket } from '../../helpers/live-socket.ts'
 import { createPlaces, type Place } from '../../helpers/places.ts'
 import { createUser } from '../../helpers/tenants.ts'
+import { startTestIot, type TestIot } from '../../helpers/test-iot.ts'
 
 const IDENTITIES = ['no token', 'expired', 'forged', 'other project', 'disabled', 'unknown'] as const
 const WHERES = ['own plant', 'another plant', 'another tenant'] as const
@@ -22,6 +22,7 @@ type Where = (typeof WHERES)[number]
 let api: HttpApi
 let gateway: ApiGateway
 let live: LiveSocket
+let iot: TestIot
 let north: Place
 let south: Place
 let theirs: Place
@@ -32,8 +33,8 @@ let tenantId: string
 const table: { http: string[][]; live: string[][] } = { http: [], live: [] }
 
 beforeAll(async () => {
-  api = await startHttpApi()
-  new FakeIot(api.services.iot)
+  iot = await startTestIot()
+  api = await startHttpApi({ iot: iot.iot })
   gateway = await startApiGateway(api)
   live = startLiveSocket(api)
   const { master } = api.database
@@ -56,6 +57,7 @@ afterAll(async () => {
   await gateway.close()
   live.close()
   await api.close()
+  await iot.close()
 })
 
 /** Of a user who sees north only. A new one each time: a call may end the caller's sessions. */
