@@ -8,8 +8,8 @@ import { Quality, Scalar } from './telemetry.ts'
 
 export const Uuid = v.pipe(v.string(), v.uuid())
 /** An IANA name, for instance America/Argentina/Buenos_Aires. */
-const TimeZone = v.pipe(v.string(), v.check(isTimeZone, 'must be an IANA time zone, for instance Europe/Madrid'))
-const Name = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(120))
+export const TimeZone = v.pipe(v.string(), v.check(isTimeZone, 'must be an IANA time zone, for instance Europe/Madrid'))
+export const Name = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(120))
 
 /** Not by Intl.supportedValuesOf: it knows America/Argentina/Buenos_Aires only by its older name, and UTC not at all. */
 function isTimeZone(zone: string): boolean {
@@ -452,13 +452,14 @@ export const DeadLetterQuery = v.strictObject({
 })
 export type DeadLetterQuery = v.InferOutput<typeof DeadLetterQuery>
 
-const chosenDeadLetters = {
+export const chosenDeadLetters = {
   ids: v.optional(v.pipe(v.array(Uuid), v.minLength(1), v.maxLength(500))),
   /** All of it that are in quarantine now. */
   code: v.optional(DeadLetterCode),
 }
-const oneIsSaid = ({ ids, code }: { ids?: unknown; code?: unknown }) => (ids === undefined) !== (code === undefined)
-const ONE_IS_SAID = 'must have either ids or code'
+export const oneIsSaid = ({ ids, code }: { ids?: unknown; code?: unknown }) =>
+  (ids === undefined) !== (code === undefined)
+export const ONE_IS_SAID = 'must have either ids or code'
 
 export const RedriveRequest = v.pipe(
   v.strictObject(chosenDeadLetters),
@@ -500,41 +501,3 @@ export const WebConfig = v.object({
   }),
 })
 export type WebConfig = v.InferOutput<typeof WebConfig>
-
-/** What `npm run admin` asks of the admin function, which only AWS credentials can call. */
-export const AdminCommand = v.variant('command', [
-  v.strictObject({ command: v.literal('tenant create'), slug: Slug, name: Name }),
-  v.strictObject({
-    command: v.literal('plant create'),
-    tenant: Slug,
-    province: Slug,
-    slug: Slug,
-    name: Name,
-    timeZone: TimeZone,
-  }),
-  v.strictObject({
-    command: v.literal('user invite'),
-    tenant: Slug,
-    email: Email,
-    /** Absent: the person sets it by a link. */
-    password: v.optional(v.pipe(v.string(), v.minLength(8))),
-    role: Role,
-    /** Slugs of plants, or all. */
-    plants: v.union([v.literal('all'), v.array(Slug)]),
-  }),
-  v.strictObject({ command: v.literal('dead-letter list'), code: v.optional(DeadLetterCode) }),
-  v.pipe(
-    v.strictObject({ command: v.literal('dead-letter redrive'), ...chosenDeadLetters }),
-    v.check((chosen) => oneIsSaid(chosen), ONE_IS_SAID),
-  ),
-])
-export type AdminCommand = v.InferOutput<typeof AdminCommand>
-
-/** `message` says what came of it, or what is in the way; `id` is of what is there now. */
-export const AdminAnswer = v.variant('status', [
-  v.object({ status: v.literal('invited'), id: Uuid, message: v.string(), link: v.string() }),
-  v.object({ status: v.picklist(['created', 'exists']), id: Uuid, message: v.string() }),
-  v.object({ status: v.picklist(['accepted', 'refused']), message: v.string() }),
-  v.object({ status: v.literal('listed'), message: v.string(), items: v.array(DeadLetter) }),
-])
-export type AdminAnswer = v.InferOutput<typeof AdminAnswer>

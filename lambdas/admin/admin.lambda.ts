@@ -1,22 +1,31 @@
 /** Commands of the platform team (`npm run admin`). Invoked with AWS credentials only; no API leads here. */
+import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
+import { IoTClient } from '@aws-sdk/client-iot'
 import type { Context } from 'aws-lambda'
 import * as v from 'valibot'
-import { type AdminAnswer, AdminCommand } from '../../schemas/api.ts'
+import { type AdminAnswer, AdminCommand } from '../../schemas/admin.ts'
 import type { Database } from '../data/database.ts'
 import { type Accounts, openAccounts } from '../runtime/accounts.ts'
-import { accountsEnvironment, postgresEnvironment, readEnvironment } from '../runtime/environment.ts'
+import { accountsEnvironment, postgresEnvironment, readEnvironment, redisEnvironment } from '../runtime/environment.ts'
 import { frame, logger } from '../runtime/frame.ts'
 import { openPostgres } from '../runtime/postgres.ts'
+import { openRedis } from '../runtime/redis.ts'
 import { runCommand } from './run-command.ts'
+import type { Services } from './services.ts'
 
 const environment = readEnvironment({
   ...postgresEnvironment,
+  ...redisEnvironment,
   ...accountsEnvironment,
 })
 
 let accounts: Accounts | undefined
-const services = {
+const services: Services = {
   db: openPostgres<Database>(environment).db,
+  redis: openRedis(environment),
+  iot: new IoTClient(),
+  // Its endpoint comes from AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI.
+  sockets: new ApiGatewayManagementApiClient(),
   accounts: async () => (accounts ??= await openAccounts(environment)),
 }
 

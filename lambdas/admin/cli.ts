@@ -1,9 +1,13 @@
 /** `npm run admin -- …`: asks the admin function and says what came of it. Exit: 0 done, 1 failed, 2 wrong use. */
 import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import * as v from 'valibot'
-import { AdminAnswer, type AdminCommand, type DeadLetter } from '../../schemas/api.ts'
+import { AdminAnswer, type AdminCommand } from '../../schemas/admin.ts'
+import { confirm, planOf } from './ask.ts'
+import { exportFiles } from './export-files.ts'
 import { parseArguments, WrongUse } from './parse-arguments.ts'
+import { linesOf } from './print-answer.ts'
 
 const ENDPOINTS_FILE = '.local/endpoints.json'
 const Endpoints = v.pipe(v.string(), v.parseJson(), v.object({ lambda: v.object({ url: v.string() }) }))
@@ -12,15 +16,33 @@ const Endpoints = v.pipe(v.string(), v.parseJson(), v.object({ lambda: v.object(
 const LOCAL_ACCESS = { region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }
 
 try {
-  const { command, functionName, local } = parseArguments(process.argv.slice(2))
-  const answer = await invoke(local ? localClient() : new LambdaClient(), functionName, command)
-  if (answer.status === 'refused') throw new Error(answer.message)
-  if (answer.status === 'listed') for (const letter of answer.items) console.log(lineOf(letter))
-  if (answer.status === 'invited') console.log(`${answer.message}\n${answer.link}`)
-  else console.log('id' in answer ? `${answer.message} (${answer.id})` : answer.message)
+  await run()
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error))
   process.exitCode = error instanceof WrongUse ? 2 : 1
+}
+
+async function run(): Promise<void> {
+  const { command, functionName, local, yes, to } = parseArguments(process.argv.slice(2))
+  const client = local ? localClient() : new LambdaClient()
+  const ask = (one: AdminCommand) => invoke(client, functionName, one)
+  if (!yes) {
+    const plan = await planOf(command, ask)
+    if (plan !== undefined && !(await confirm(command, plan, functionName))) throw new Error('Nothing was done.')
+  }
+  if (command.command === 'tenant export') {
+    await exportFiles(command.slug, to!, ask, (line) => console.log(line))
+    return
+  }
+  let answer = await ask(command)
+  while (answer.status === 'working' && command.command === 'tenant delete') {
+    const { message, cursor, waitMs } = answer
+    console.log(waitMs === 0 ? message : `waiting ${Math.ceil(waitMs / 1000)} s ${message}`)
+    await sleep(waitMs)
+    answer = await ask({ ...command, cursor })
+  }
+  if (answer.status === 'refused') throw new Error(answer.message)
+  for (const line of linesOf(answer)) console.log(line)
 }
 
 async function invoke(client: LambdaClient, functionName: string, command: AdminCommand): Promise<AdminAnswer> {
@@ -30,11 +52,6 @@ async function invoke(client: LambdaClient, functionName: string, command: Admin
   const text = answer.Payload?.transformToString() ?? ''
   if (answer.FunctionError !== undefined) throw new Error(`${functionName} failed, see its log: ${text}`)
   return v.parse(v.pipe(v.string(), v.parseJson(), AdminAnswer), text)
-}
-
-function lineOf({ quarantinedAt, id, code, topic, thingName, message, text, hex }: DeadLetter): string {
-  const content = text === null ? hex : JSON.stringify(text)
-  return [new Date(quarantinedAt).toISOString(), id, code, topic ?? '-', thingName ?? '-', message, content].join('  ')
 }
 
 function localClient(): LambdaClient {

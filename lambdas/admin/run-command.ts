@@ -1,30 +1,37 @@
 import type { Kysely } from 'kysely'
 import { v7 as uuidv7 } from 'uuid'
-import type { AdminAnswer, AdminCommand } from '../../schemas/api.ts'
+import type { AdminAnswer, AdminCommand } from '../../schemas/admin.ts'
 import { createTenant, ensurePlant, findTenantId, findUserByEmail, plantIdsBySlug } from '../data/admin-tenants.ts'
 import { listDeadLetters, requestRedrive } from '../data/dead-letters.ts'
 import type { Database } from '../data/database.ts'
 import { inTenant } from '../data/tenant-transaction.ts'
 import { nameAccount, reserveUser } from '../data/users.ts'
 import { writeAudit } from '../data/write-audit.ts'
-import type { Accounts } from '../runtime/accounts.ts'
-
-type Command<Name extends AdminCommand['command']> = Extract<AdminCommand, { command: Name }>
-
-export interface Services {
-  db: Kysely<Database>
-  /** Opened by the commands that need it only. */
-  accounts: () => Promise<Accounts>
-}
+import { listGatewaysOf, listTenants } from '../data/tenants.ts'
+import { deleteTenant } from './delete-tenant.ts'
+import { disableOrEnableTenant } from './disable-tenant.ts'
+import { exportTenant } from './export-tenant.ts'
+import { type Command, noTenant, refused, type Services } from './services.ts'
 
 export function runCommand(services: Services, command: AdminCommand, requestId: string): Promise<AdminAnswer> {
   switch (command.command) {
     case 'tenant create':
       return tenantCreate(services, command, requestId)
+    case 'tenant list':
+      return tenantList(services)
+    case 'tenant disable':
+    case 'tenant enable':
+      return disableOrEnableTenant(services, command, requestId)
+    case 'tenant export':
+      return exportTenant(services, command)
+    case 'tenant delete':
+      return deleteTenant(services, command)
     case 'plant create':
       return plantCreate(services, command, requestId)
     case 'user invite':
       return userInvite(services, command, requestId)
+    case 'gateway list':
+      return gatewayList(services, command)
     case 'dead-letter list':
       return deadLetterList(services, command)
     case 'dead-letter redrive':
@@ -39,6 +46,17 @@ async function tenantCreate(
 ): Promise<AdminAnswer> {
   const { created, row } = await createTenant(db, command, requestId)
   return done(created, row.id, `tenant ${row.slug}`)
+}
+
+async function tenantList({ db }: Services): Promise<AdminAnswer> {
+  const items = await listTenants(db)
+  return { status: 'tenants', items, message: `${items.length} tenants` }
+}
+
+async function gatewayList({ db }: Services, { tenant }: Command<'gateway list'>): Promise<AdminAnswer> {
+  if (tenant !== undefined && (await findTenantId(db, tenant)) === undefined) return noTenant(tenant)
+  const items = await listGatewaysOf(db, tenant)
+  return { status: 'gateways', items, message: `${items.length} gateways` }
 }
 
 async function plantCreate(
@@ -123,12 +141,4 @@ function done(created: boolean, id: string, what: string): AdminAnswer {
   return created
     ? { status: 'created', id, message: `${what} created` }
     : { status: 'exists', id, message: `${what} exists` }
-}
-
-function noTenant(slug: string): AdminAnswer {
-  return refused(`there is no tenant ${slug}: create it first`)
-}
-
-function refused(message: string): AdminAnswer {
-  return { status: 'refused', message }
 }

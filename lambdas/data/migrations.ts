@@ -8,6 +8,7 @@ import * as quarantine from './migrations/0006-quarantine.ts'
 import * as presence from './migrations/0007-presence.ts'
 import * as rollups from './migrations/0008-rollups.ts'
 import * as completeness from './migrations/0009-completeness.ts'
+import * as tenantLifecycle from './migrations/0010-tenant-lifecycle.ts'
 
 /**
  * Every migration, by the name under which the database remembers it. A record and no folder scan, as they are bundled.
@@ -23,4 +24,5 @@ export const migrations: Record<string, Migration> = {
   '0007-presence': presence,
   '0008-rollups': rollups,
   '0009-completeness': completeness,
+  '0010-tenant-lifecycle': tenantLifecycle,
 }

@@ -1,6 +1,6 @@
 /** Fills the cloud through its own front doors: the admin function, the HTTP API, the agent's enrolment. */
 import * as v from 'valibot'
-import { AdminAnswer, type AdminCommand } from '../../schemas/api.ts'
+import { AdminAnswer, type AdminCommand } from '../../schemas/admin.ts'
 import type { Deployment } from '../deployment.ts'
 import type { Endpoints } from '../endpoints.ts'
 import type { Lifetime } from '../lifetime.ts'

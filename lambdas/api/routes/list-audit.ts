@@ -1,7 +1,7 @@
 import { type AuditEntry, AuditPage, AuditQuery } from '../../../schemas/people.ts'
 import { listAudit } from '../../data/list-audit.ts'
 import { inTenant } from '../../data/tenant-transaction.ts'
-import { csv } from '../csv.ts'
+import { csv } from '../../runtime/csv.ts'
 import { pageOf } from '../cursor.ts'
 import { readTimes } from '../read-times.ts'
 import { OtherContent, userRoute } from '../route.ts'

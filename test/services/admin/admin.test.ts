@@ -2,7 +2,7 @@ import type { Context } from 'aws-lambda'
 import { v7 as uuid } from 'uuid'
 import * as v from 'valibot'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { AdminAnswer } from '../../../schemas/api.ts'
+import { AdminAnswer } from '../../../schemas/admin.ts'
 import { type FirebaseServer, startFirebase } from '../../helpers/firebase-server.ts'
 import { PROJECT } from '../../helpers/firebase-tokens.ts'
 
@@ -122,7 +122,7 @@ describe('admin', () => {
     await insert(theirs, tenantId, 'unknown_tenant')
     const listed = async (more: object = {}) => {
       const answer = await run({ command: 'dead-letter list', ...more })
-      return 'items' in answer ? answer.items.map((item) => item.id) : answer
+      return answer.status === 'listed' ? answer.items.map((item) => item.id) : answer
     }
     expect(await listed()).toEqual([shapeless, nobodys])
     expect(await listed({ code: 'unknown_tenant' })).toEqual([nobodys])

@@ -8,8 +8,9 @@ export function csv(rows: (string | null)[][]): string {
  * https://owasp.org/www-community/attacks/CSV_Injection
  */
 const FORMULA = /^[=+\-@\t\r\n]/
+const NUMBER = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/
 
 function field(value: string): string {
-  const text = FORMULA.test(value) ? `'${value}` : value
+  const text = FORMULA.test(value) && !NUMBER.test(value) ? `'${value}` : value
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }

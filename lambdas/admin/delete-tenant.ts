@@ -1,0 +1,128 @@
+/**
+ * Removes all of a tenant in steps of seconds, each of which may be repeated:
+ *
+ *   gateways   certificates, policies and Things at AWS IoT    connections end with them
+ *   accounts   at Firebase
+ *   keys       in Redis, once the consumers have forgotten the tenant
+ *   rows       of every table that has rows of tenants, the audit log with them
+ *   proof      everything is looked through once more, and the tenant itself goes
+ *
+ * The cursor says where to go on. Who begins again without it finds the earlier steps done.
+ */
+import type { AdminAnswer } from '../../schemas/admin.ts'
+import { forgetUsers } from '../data/cached-user.ts'
+import { closeConnections } from '../data/close-connections.ts'
+import { findTenantKeys, removeKeys, type TenantKeys } from '../data/tenant-keys.ts'
+import { countRows, eraseRows, eraseTenant, tablesToErase } from '../data/tenant-rows.ts'
+import { beginDeletion, findTenant, listGatewaysOf, peopleOf, type Person } from '../data/tenants.ts'
+import { removeFromIot } from '../gateways/remove-from-iot.ts'
+import { runBounded } from '../runtime/run-bounded.ts'
+import { type Command, type Services } from './services.ts'
+
+/** Of one call: the answer to the command line has to come before anything on the way gives up. */
+const STEP_MS = 15_000
+/** Consumers remember a tenant for a minute, and finish the batch that they are at. */
+export const SETTLE_MS = 120_000
+const ROWS_AT_ONCE = 20_000
+const AT_ONCE = 5
+
+interface Tenant {
+  id: string
+  slug: string
+}
+
+type Step = (services: Services, tenant: Tenant, after: string) => Promise<AdminAnswer>
+
+export async function deleteTenant(
+  services: Services,
+  { slug, cursor = 'gateways:' }: Command<'tenant delete'>,
+): Promise<AdminAnswer> {
+  const tenant = await findTenant(services.db, slug)
+  if (tenant === undefined) return { status: 'deleted', message: `there is no tenant ${slug}`, counts: {} }
+  const [name = '', after = ''] = cursor.split(/:(.*)/s)
+  const step = STEPS[name]
+  if (step === undefined) return { status: 'refused', message: `there is no step ${name}` }
+  return step(services, tenant, after)
+}
+
+const STEPS: Record<string, Step> = { gateways, accounts, keys, rows, proof }
+
+const next = (cursor: string, message: string, waitMs = 0): AdminAnswer => ({
+  status: 'working',
+  message,
+  cursor,
+  waitMs,
+})
+
+async function gateways(services: Services, tenant: Tenant, after: string): Promise<AdminAnswer> {
+  const { db, redis, iot } = services
+  if (after === '') {
+    const people = await peopleOf(db, tenant.id)
+    await forgetUsers(redis, people)
+    await beginDeletion(db, tenant.id)
+    await runBounded(people, AT_ONCE, ({ userId }) => closeConnections(services, userId))
+  }
+  const until = Date.now() + STEP_MS
+  const names = (await listGatewaysOf(db, tenant.slug)).map((one) => one.thingName).filter((name) => name > after)
+  for (const thingName of names) {
+    if (Date.now() > until) return next(`gateways:${thingName}`, `gateways before ${thingName} are gone from AWS IoT`)
+    await removeFromIot(iot, thingName)
+  }
+  return next('accounts:', 'all gateways are gone from AWS IoT')
+}
+
+async function accounts({ db, accounts: open }: Services, tenant: Tenant, after: string): Promise<AdminAnswer> {
+  const people = (await peopleOf(db, tenant.id)).filter(
+    (one): one is Person & { firebaseUid: string } => one.firebaseUid !== null && one.userId > after,
+  )
+  const opened = await open()
+  const until = Date.now() + STEP_MS
+  for (const { userId, firebaseUid } of people) {
+    if (Date.now() > until) return next(`accounts:${userId}`, `accounts before ${userId} are gone from Firebase`)
+    await opened.remove(firebaseUid)
+  }
+  return next('keys:', 'all accounts are gone from Firebase')
+}
+
+async function keysOf({ db }: Services, { id: tenantId, slug }: Tenant): Promise<TenantKeys> {
+  const people = await peopleOf(db, tenantId)
+  const firebaseUids = people.flatMap(({ firebaseUid }) => firebaseUid ?? [])
+  return { slug, tenantId, userIds: people.map(({ userId }) => userId), firebaseUids }
+}
+
+async function keys(services: Services, tenant: Tenant): Promise<AdminAnswer> {
+  const waitMs = (await beginDeletion(services.db, tenant.id)) + SETTLE_MS - Date.now()
+  if (waitMs > 0) return next('keys:', 'until the consumers have forgotten the tenant', waitMs)
+  const found = await findTenantKeys(services.redis, await keysOf(services, tenant))
+  await removeKeys(services.redis, found)
+  const left = await findTenantKeys(services.redis, await keysOf(services, tenant))
+  if (left.length > 0) throw new Error(`Redis still has ${left.length} keys of ${tenant.slug}, such as ${left[0]}`)
+  return next('rows:', `${found.length} keys removed from Redis, none is left`)
+}
+
+async function rows({ db }: Services, tenant: Tenant): Promise<AdminAnswer> {
+  const until = Date.now() + STEP_MS
+  let removed = 0
+  for (const table of await tablesToErase(db)) {
+    for (;;) {
+      const count = await eraseRows(db, tenant.id, table, ROWS_AT_ONCE)
+      removed += count
+      if (count === 0) break
+      if (Date.now() > until) return next('rows:', `${removed} rows removed, ${table} is next`)
+    }
+  }
+  return next('proof:', `${removed} rows removed, no table has more`)
+}
+
+/** What the steps before could look for only while the rows told the names is held by their having come this far. */
+async function proof({ db, redis }: Services, tenant: Tenant): Promise<AdminAnswer> {
+  const counts: Record<string, number> = {}
+  for (const table of await tablesToErase(db)) counts[table] = await countRows(db, tenant.id, table)
+  const ids = { slug: tenant.slug, tenantId: tenant.id, userIds: [], firebaseUids: [] }
+  counts['redis'] = (await findTenantKeys(redis, ids)).length
+  const left = Object.entries(counts).filter(([, count]) => count > 0)
+  if (left.length > 0)
+    return next('gateways:', `left: ${left.map(([what, count]) => `${count} in ${what}`).join(', ')}`)
+  await eraseTenant(db, tenant.id)
+  return { status: 'deleted', message: `nothing is left of ${tenant.slug}`, counts }
+}
