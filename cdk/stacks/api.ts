@@ -110,15 +110,42 @@ export class ApiStack extends Stack {
     const admin = houseFunction(this, 'Admin', surroundings, {
       folder: 'admin',
       functionName: `iot-telemetry-${settings.stage}-admin`,
-      description: 'Creates tenants, plants and first users (npm run admin)',
+      description: 'What the platform team does with tenants (npm run admin)',
       memoryMb: 512,
-      timeout: Duration.seconds(30),
-      access: [postgres.as('iot_admin'), accounts],
+      timeout: Duration.minutes(2),
+      access: [postgres.as('iot_admin'), redis.access, live.posting, accounts, { statements: this.#removal() }],
     })
 
     new CfnOutput(this, 'ApiUrl', { value: httpApi.apiEndpoint })
     new CfnOutput(this, 'AdminFunctionName', { value: admin.functionName })
     new CfnOutput(this, 'FirebaseServiceAccountSecret', { value: serviceAccount.secretName })
+  }
+
+  /** Gateways of a tenant that is deleted. */
+  #removal(): PolicyStatement[] {
+    const all = (resource: string) =>
+      this.formatArn({ service: 'iot', resource, resourceName: '*', arnFormat: ArnFormat.SLASH_RESOURCE_NAME })
+    return [
+      new PolicyStatement({
+        actions: ['iot:DeleteThing', 'iot:DescribeThing', 'iot:ListThingPrincipals'],
+        resources: [all('thing')],
+      }),
+      new PolicyStatement({
+        actions: [
+          'iot:DeletePolicy',
+          'iot:DeletePolicyVersion',
+          'iot:GetPolicy',
+          'iot:ListPolicyVersions',
+          'iot:ListTargetsForPolicy',
+        ],
+        resources: [all('policy')],
+      }),
+      new PolicyStatement({
+        actions: ['iot:DeleteCertificate', 'iot:DescribeCertificate', 'iot:DetachPolicy', 'iot:UpdateCertificate'],
+        resources: [all('cert')],
+      }),
+      new PolicyStatement({ actions: ['iot:DetachThingPrincipal', 'iot:ListCertificates'], resources: ['*'] }),
+    ]
   }
 
   /** Things, certificates and policies of gateways. The last statement names actions for which IoT has no resources. */

@@ -23,7 +23,8 @@ let accounts: Accounts | undefined
 const services: Services = {
   db: openPostgres<Database>(environment).db,
   redis: openRedis(environment),
-  iot: new IoTClient(),
+  // A tenant with many gateways takes more calls than AWS IoT allows in a second: those that it refuses are repeated.
+  iot: new IoTClient({ maxAttempts: 10 }),
   // Its endpoint comes from AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI.
   sockets: new ApiGatewayManagementApiClient(),
   accounts: async () => (accounts ??= await openAccounts(environment)),

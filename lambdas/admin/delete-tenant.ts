@@ -14,7 +14,7 @@ import { forgetUsers } from '../data/cached-user.ts'
 import { closeConnections } from '../data/close-connections.ts'
 import { findTenantKeys, removeKeys, type TenantKeys } from '../data/tenant-keys.ts'
 import { countRows, eraseRows, eraseTenant, tablesToErase } from '../data/tenant-rows.ts'
-import { beginDeletion, findTenant, listGatewaysOf, peopleOf, type Person } from '../data/tenants.ts'
+import { beginDeletion, certificatesOf, findTenant, listGatewaysOf, peopleOf, type Person } from '../data/tenants.ts'
 import { removeFromIot } from '../gateways/remove-from-iot.ts'
 import { runBounded } from '../runtime/run-bounded.ts'
 import { type Command, type Services } from './services.ts'
@@ -66,7 +66,7 @@ async function gateways(services: Services, tenant: Tenant, after: string): Prom
   const names = (await listGatewaysOf(db, tenant.slug)).map((one) => one.thingName).filter((name) => name > after)
   for (const thingName of names) {
     if (Date.now() > until) return next(`gateways:${thingName}`, `gateways before ${thingName} are gone from AWS IoT`)
-    await removeFromIot(iot, thingName)
+    await removeFromIot(iot, thingName, await certificatesOf(db, thingName))
   }
   return next('accounts:', 'all gateways are gone from AWS IoT')
 }

@@ -86,3 +86,13 @@ export function peopleOf(db: Kysely<Database>, tenantId: string): Promise<Person
     .orderBy('id')
     .execute()
 }
+
+/** Of a gateway, by its name. */
+export function certificatesOf(db: Kysely<Database>, thingName: string) {
+  return db
+    .selectFrom('gateway_certificates')
+    .innerJoin('gateways', 'gateways.id', 'gateway_certificates.gateway_id')
+    .select(['certificate_id as id', 'key_hash as keyHash', 'requested_at as requestedAt'])
+    .where('thing_name', '=', thingName)
+    .execute()
+}

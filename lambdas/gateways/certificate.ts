@@ -45,7 +45,7 @@ export async function certificatesOfKey(iot: IoTClient, keyHash: Buffer, since: 
     const page = await iot.send(new ListCertificatesCommand({ pageSize: PAGE_SIZE, ascendingOrder: false, marker }))
     for (const { certificateId, creationDate } of page.certificates ?? []) {
       if (creationDate && creationDate.getTime() < since - CLOCK_TOLERANCE_MS) return found
-      const certificate = await describe(iot, certificateId!)
+      const certificate = await findCertificate(iot, certificateId!)
       if (certificate && keyHashOfCertificate(certificate.pem).equals(keyHash)) found.push(certificate)
     }
     marker = page.nextMarker
@@ -53,7 +53,8 @@ export async function certificatesOfKey(iot: IoTClient, keyHash: Buffer, since: 
   return found
 }
 
-async function describe(iot: IoTClient, certificateId: string): Promise<Certificate | undefined> {
+/** Undefined when AWS IoT has none of this id. */
+export async function findCertificate(iot: IoTClient, certificateId: string): Promise<Certificate | undefined> {
   let certificate: Certificate | undefined
   await ignoringAbsence(async () => {
     const { certificateDescription } = await iot.send(new DescribeCertificateCommand({ certificateId }))

@@ -117,6 +117,7 @@ begin
     coalesce('order by ' || array_to_string(keys, ', '), '')) using p_tenant, p_machine, p_limit;
 end $f$;
 
+grant select on gateway_certificates to iot_admin;
 revoke all on function erase_tenant_rows(uuid, text, int), count_tenant_rows(uuid, text), erase_tenant(uuid),
   read_tenant_rows(uuid, text, uuid, text[], int) from public;
 grant execute on function erase_tenant_rows(uuid, text, int), count_tenant_rows(uuid, text), erase_tenant(uuid),

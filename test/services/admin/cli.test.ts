@@ -10,12 +10,14 @@ const CLI = join(import.meta.dirname, '../../../lambdas/admin/cli.ts')
 let folder: string
 let lambda: TestServer
 let answer: { headers?: Record<string, string>; body: unknown }
+/** Given one after the other, before `answer` is. */
+const answers: unknown[] = []
 const invocations: [url: string | undefined, event: unknown][] = []
 
 beforeAll(async () => {
   lambda = await serveJson((request, body) => {
     invocations.push([request.url, JSON.parse(body)])
-    return answer
+    return answers.length > 0 ? { body: answers.shift() } : answer
   })
   folder = mkdtempSync(join(tmpdir(), 'iot-admin-'))
   mkdirSync(join(folder, '.local'))
@@ -47,6 +49,7 @@ const CREATE_PLANT = [
   '--time-zone',
   'UTC',
   '--local',
+  '--yes',
 ]
 
 describe('npm run admin', () => {
@@ -77,6 +80,7 @@ describe('npm run admin', () => {
       '--plants',
       'x,y',
       '--local',
+      '--yes',
       '--function',
       'mine',
     ])
@@ -107,7 +111,7 @@ describe('npm run admin', () => {
       ].join('\n'),
     })
     answer = { body: { status: 'accepted', message: '2 go back' } }
-    expect(await admin(['dead-letter', 'redrive', '--ids', `${id},${id}`, '--local'])).toEqual({
+    expect(await admin(['dead-letter', 'redrive', '--ids', `${id},${id}`, '--local', '--yes'])).toEqual({
       code: 0,
       output: '2 go back',
     })
@@ -115,6 +119,53 @@ describe('npm run admin', () => {
       { command: 'dead-letter list', code: 'unknown_tenant' },
       { command: 'dead-letter redrive', ids: [id, id] },
     ])
+  })
+
+  it('says what it will do and does nothing when nobody is there to be asked', async () => {
+    const tenant = { slug: 'granix', name: 'Granix', createdAt: 1, disabledAt: null, deletingAt: null }
+    answer = {
+      body: { status: 'tenants', message: '1', items: [{ ...tenant, plants: 2, machines: 3, gateways: 4, users: 5 }] },
+    }
+    const before = invocations.length
+    const { code, output } = await admin(['tenant', 'delete', 'granix', '--local'])
+    expect(code).toBe(2)
+    expect(output).toContain('DELETE the tenant granix ("Granix", 2 plants, 3 machines, 4 gateways, 5 users)')
+    expect(output).toContain('say --yes')
+    expect(invocations.slice(before).map(([, event]) => event)).toEqual([{ command: 'tenant list' }])
+    expect(await admin(CREATE_PLANT.slice(0, -1))).toMatchObject({ code: 2 })
+    expect(invocations).toHaveLength(before + 1)
+  })
+
+  it('goes on with a deletion until it is done', async () => {
+    answers.push(
+      { status: 'working', message: 'all gateways are gone', cursor: 'accounts:', waitMs: 0 },
+      { status: 'working', message: 'for the consumers', cursor: 'keys:', waitMs: 20 },
+      { status: 'deleted', message: 'nothing is left of granix', counts: { machines: 0, redis: 0 } },
+    )
+    expect(await admin(['tenant', 'delete', 'granix', '--local', '--yes'])).toEqual({
+      code: 0,
+      output: [
+        'all gateways are gone',
+        'waiting 1 s for the consumers',
+        '0 in machines',
+        '0 in redis',
+        'nothing is left of granix',
+      ].join('\n'),
+    })
+    expect(invocations.slice(-3).map(([, event]) => event)).toEqual([
+      { command: 'tenant delete', slug: 'granix' },
+      { command: 'tenant delete', slug: 'granix', cursor: 'accounts:' },
+      { command: 'tenant delete', slug: 'granix', cursor: 'keys:' },
+    ])
+  })
+
+  it('prints the link of an invitation', async () => {
+    const id = '01890a5d-ac96-774b-bcce-b302099a8057'
+    answer = {
+      body: { status: 'invited', id, message: 'user a@b.example invited', link: 'https://web/reset?oobCode=1' },
+    }
+    const invite = ['user', 'invite', 'granix', 'a@b.example', '--role', 'admin', '--plants', 'all', '--local', '--yes']
+    expect(await admin(invite)).toEqual({ code: 0, output: 'user a@b.example invited\nhttps://web/reset?oobCode=1' })
   })
 
   it('ends with 1 and one line when it was refused or failed', async () => {
@@ -130,7 +181,9 @@ describe('npm run admin', () => {
 
   it.each([
     [[], 'Usage:'],
-    [['tenant', 'delete', 'x'], 'Usage:'],
+    [['tenant', 'remove', 'x'], 'Usage:'],
+    [['tenant', 'export', 'x'], '--to FOLDER'],
+    [['tenant', 'disable', 'x', '--to', 'y'], '--to FOLDER'],
     [['tenant', 'create'], 'tenant create takes <slug>'],
     [['tenant', 'create', 'x'], 'name: '],
     [['tenant', 'create', 'Bad Slug', '--name', 'x'], 'slug: must be'],

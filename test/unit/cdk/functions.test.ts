@@ -38,7 +38,7 @@ const ENVIRONMENT: Record<string, string[]> = {
     'REALTIME_URL',
   ],
   Authorizer: ['FIREBASE_PROJECT_ID'],
-  Admin: [...POSTGRES, ...ACCOUNTS],
+  Admin: [...POSTGRES, ...REDIS, ...POSTING, ...ACCOUNTS],
 }
 
 describe('functions', () => {

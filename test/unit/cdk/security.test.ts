@@ -121,7 +121,15 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
       'Rollup',
       'Status',
     ])
-    expect(reaching('Redis').toSorted()).toEqual(['Api', 'FanOut', 'Ingest', 'LiveSocket', 'PresenceSweep', 'Status'])
+    expect(reaching('Redis').toSorted()).toEqual([
+      'Admin',
+      'Api',
+      'FanOut',
+      'Ingest',
+      'LiveSocket',
+      'PresenceSweep',
+      'Status',
+    ])
   })
 
   it('lets the sweep look at what waits for Status, and take nothing', () => {
@@ -180,7 +188,12 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
 
   it('posts only to the connections of its own socket', () => {
     const posting = statements.filter(({ statement }) => actionsOf(statement).includes('execute-api:ManageConnections'))
-    expect(posting.map(({ id }) => id.slice(0, -8)).toSorted()).toEqual(['ApiRole', 'FanOutRole', 'LiveSocketRole'])
+    expect(posting.map(({ id }) => id.slice(0, -8)).toSorted()).toEqual([
+      'AdminRole',
+      'ApiRole',
+      'FanOutRole',
+      'LiveSocketRole',
+    ])
     for (const { statement } of posting) {
       expect(JSON.stringify(statement.Resource)).toMatch(
         /\{"Ref":"Socket[0-9A-F]{8}"\}|-live:ExportsOutputRefSocket[0-9A-F]{16}"\}/,
