@@ -17,6 +17,7 @@ import { readNeeds, unmetNeeds } from '../../local/iam/needs.ts'
 import { isAllowed, readRoles, type Role } from '../../local/iam/roles.ts'
 import { synthesize } from '../../local/synth.ts'
 import { type ApiClient, signIn } from '../helpers/api-client.ts'
+import { createCompany } from '../helpers/company.ts'
 import { status, telemetry } from '../helpers/envelopes.ts'
 import { enrolGateway } from '../helpers/gateway-process.ts'
 import { openLiveSocket } from '../helpers/live-client.ts'
@@ -78,6 +79,7 @@ it('refuses a function what its role does not grant, in the words of AWS', async
 
 it('grants no role a statement whose removal would break nothing', async () => {
   await useEveryRight()
+  await useRightsOverPeopleAndTenants()
   await vi.waitFor(async () => expect(await unusedStatements(readRoles(assembly))).toEqual([]), {
     timeout: 30_000,
     interval: 500,
@@ -145,6 +147,26 @@ async function closeSocketByApi(): Promise<void> {
   const socket = await openLiveSocket(asViewer)
   await asViewer.post('/me/sign-out')
   await socket.closed
+}
+
+/** A company whose admin signs out with a socket open, and which then is deleted, up to where the consumers are waited for. */
+async function useRightsOverPeopleAndTenants(): Promise<void> {
+  const company = await createCompany(endpoints, 'rights')
+  const { endpoints: withAdmin, adminEmail, admin } = company
+  const own = await signIn(withAdmin, adminEmail)
+  await enrolGateway(withAdmin, {
+    ...{ tenant: 'rights', plant: company.plant, folder },
+    devices: '  - { name: none, driver: modbus-tcp, host: 127.0.0.1, port: 1, unitId: 1 }',
+    machines: '  - { slug: none, device: none, intervalMs: 60000, tags: { a: { address: "coil:0" } } }',
+  })
+  const first = await openLiveSocket(own)
+  await own.post('/me/sign-out')
+  await first.closed
+  const second = await vi.waitFor(async () => openLiveSocket(await signIn(withAdmin, adminEmail)), 5_000)
+  let answer = await admin({ command: 'tenant delete', slug: 'rights' })
+  while (answer.status === 'working' && answer.waitMs === 0)
+    answer = await admin({ command: 'tenant delete', slug: 'rights', cursor: answer.cursor })
+  await second.closed
 }
 
 const heartbeat = () => ({

@@ -273,6 +273,12 @@ describe('exporting a tenant', () => {
   })
   afterAll(() => rmSync(folder, { recursive: true }))
 
+  const read = async (table: string) =>
+    (await parquetReadObjects({ file: await asyncBufferFromFile(join(folder, `${table}.parquet`)) })) as Record<
+      string,
+      unknown
+    >[]
+
   it('gives every row of every table as CSV and as Parquet, nothing of others, and no secret', async () => {
     const told: string[] = []
     await exportFiles(ours.slug, folder, run, (line) => told.push(line))
@@ -285,7 +291,7 @@ describe('exporting a tenant', () => {
         .sort(),
     )
     for (const [table, count] of Object.entries(expected)) {
-      const rows = await parquetReadObjects({ file: await asyncBufferFromFile(join(folder, `${table}.parquet`)) })
+      const rows = await read(table)
       expect(rows, table).toHaveLength(count)
       expect(new Set(rows.map((row) => row['tenant_id'])), table).toEqual(new Set([ours.tenantId]))
       const lines = readFileSync(join(folder, `${table}.csv`), 'utf8').split('\r\n')
@@ -293,8 +299,6 @@ describe('exporting a tenant', () => {
       expect(lines[0], table).toBe(Object.keys(rows[0]!).join(','))
     }
     expect(told).toContain('telemetry_events: 1400 rows')
-    const read = async (table: string) =>
-      parquetReadObjects({ file: await asyncBufferFromFile(join(folder, `${table}.parquet`)) })
     const events = await read('telemetry_events')
     const stored = await query<{ machine_id: string; ts: number; seq: number }>(
       'select machine_id, ts, seq from telemetry_events where tenant_id = $1 order by 1, 2, 3',
