@@ -1,11 +1,10 @@
 import type { Context } from 'aws-lambda'
 import { v7 as uuid } from 'uuid'
 import * as v from 'valibot'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { AdminAnswer } from '../../../schemas/admin.ts'
 import { type FirebaseServer, startFirebase } from '../../helpers/firebase-server.ts'
 import { PROJECT } from '../../helpers/firebase-tokens.ts'
-
 import { createDatabase, type TestDatabase } from '../../helpers/postgres.ts'
 
 type Handler = (event: unknown, context: Context) => Promise<unknown>
@@ -18,6 +17,7 @@ beforeAll(async () => {
   database = await createDatabase()
   firebase = await startFirebase()
   Object.assign(process.env, database.environment('iot_admin'), {
+    REDIS_URL: inject('redisUrl'),
     FIREBASE_PROJECT_ID: PROJECT,
     FIREBASE_API_KEY: 'key',
     FIREBASE_SECRET_ARN: 'arn:aws:secretsmanager:us-east-1:123456789012:secret:firebase',
@@ -97,7 +97,7 @@ describe('admin', () => {
       [plant('norpan', 'central', 'cba'), 'exists in province ba'],
       [plant('nobody', 'central'), 'there is no tenant nobody'],
       [{ command: 'tenant create', slug: 'Bad Slug', name: '' }, 'slug: must be'],
-      [{ command: 'tenant delete', slug: 'norpan' }, 'command'],
+      [{ command: 'tenant remove', slug: 'norpan' }, 'command'],
     ] as const
     for (const [command, message] of refusals) {
       const answer = await run(command)
