@@ -37,14 +37,20 @@ export type Connection = v.InferOutput<typeof Connection>
 
 const stored = <Schema extends v.GenericSchema>(schema: Schema) => v.pipe(v.string(), v.parseJson(), schema)
 
-export async function saveTicket(client: Client, ticketSha256: string, holder: TicketHolder, lifetimeSec: number) {
-  await client.set(ticketKey(ticketSha256), JSON.stringify(holder), { expiration: { type: 'EX', value: lifetimeSec } })
+/** As it lies in Redis, which forgets it by its own clock; `expiresAt`, epoch ms, is compared besides. */
+const Ticket = v.object({ holder: TicketHolder, expiresAt: v.number() })
+
+export async function saveTicket(client: Client, ticketSha256: string, holder: TicketHolder, expiresAt: number) {
+  const expiration = { type: 'PX', value: expiresAt - Date.now() } as const
+  await client.set(ticketKey(ticketSha256), JSON.stringify({ holder, expiresAt }), { expiration })
 }
 
 /** Takes the ticket: of two sockets with the same one, one gets it. */
 export async function takeTicket(client: Client, ticketSha256: string): Promise<TicketHolder | undefined> {
   const text = await client.getDel(ticketKey(ticketSha256))
-  return text === null ? undefined : v.parse(stored(TicketHolder), text)
+  if (text === null) return undefined
+  const { holder, expiresAt } = v.parse(stored(Ticket), text)
+  return Date.now() < expiresAt ? holder : undefined
 }
 
 export async function saveConnection(client: Client, connection: Connection): Promise<void> {

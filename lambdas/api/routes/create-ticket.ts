@@ -5,7 +5,7 @@ import { newSecret, sha256 } from '../one-time-secret.ts'
 import { ApiError } from '../problem.ts'
 import { userRoute } from '../route.ts'
 
-const LIFETIME_SEC = 30
+const LIFETIME_MS = 30_000
 
 /** A browser cannot set headers on a WebSocket, and URLs are logged: hence a ticket that works once, at once. */
 export const route = userRoute({
@@ -19,9 +19,9 @@ export const route = userRoute({
     const ticketSha256 = sha256(ticket).toString('hex')
     const { userId, firebaseUid, tenantId, tenantSlug: tenant } = user
     const holder = { userId, firebaseUid, authTime, tenantId, tenant }
-    const expiresAt = Date.now() + LIFETIME_SEC * 1000
+    const expiresAt = Date.now() + LIFETIME_MS
     try {
-      await redis.use((client) => saveTicket(client, ticketSha256, holder, LIFETIME_SEC))
+      await redis.use((client) => saveTicket(client, ticketSha256, holder, expiresAt))
     } catch (error) {
       if (!(error instanceof RedisUnavailable)) throw error
       throw new ApiError('unavailable', 'Live values are not available at the moment; stored ones are. Try again.')
