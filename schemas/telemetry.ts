@@ -1,7 +1,8 @@
 import * as v from 'valibot'
 import { EpochMs, TAG_NAME, TagName } from './slugs.ts'
 
-const isStorable = (text: string) => !text.includes('\u0000') && text.isWellFormed()
+/** PostgreSQL holds neither U+0000 nor a lone surrogate in a text. */
+export const isStorable = (text: string) => !text.includes('\u0000') && text.isWellFormed()
 const MAX_TEXT_LENGTH = 256
 
 /**

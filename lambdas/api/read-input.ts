@@ -1,5 +1,6 @@
 import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import * as v from 'valibot'
+import { isStorable } from '../../schemas/telemetry.ts'
 import { ApiError, invalidField, notFound } from './problem.ts'
 import type { Route } from './route.ts'
 
@@ -26,11 +27,27 @@ export function readInput(route: Route, params: Record<string, string>, event: A
 }
 
 function parsed(schema: v.GenericSchema, input: unknown): unknown {
+  const unstorable = findUnstorable(input)
+  if (unstorable !== undefined) throw invalidField(unstorable, 'must not contain U+0000 or a lone surrogate')
   const result = v.safeParse(schema, input)
   if (result.success) return result.output
   throw new ApiError('invalid_input', 'See errors for the wrong fields.', {
     fields: result.issues.map((issue) => ({ path: v.getDotPath(issue) ?? '', message: issue.message })),
   })
+}
+
+/** Path of a text that the database would refuse, whichever field it is in. Without recursion: bodies may be nested deeply. */
+function findUnstorable(input: unknown): string | undefined {
+  const waiting: [path: string, value: unknown][] = [['', input]]
+  for (const [path, value] of waiting) {
+    if (typeof value === 'string' && !isStorable(value)) return path
+    if (typeof value !== 'object' || value === null) continue
+    for (const [key, inner] of Object.entries(value)) {
+      if (!isStorable(key)) return path
+      waiting.push([path === '' ? key : `${path}.${key}`, inner])
+    }
+  }
+  return undefined
 }
 
 function jsonBody(event: APIGatewayProxyEventV2): unknown {

@@ -110,7 +110,7 @@ function readBody({ headers, body, isBase64Encoded }: APIGatewayProxyStructuredR
   return String(headers?.['content-type']).includes('json') ? (JSON.parse(body) as unknown) : body
 }
 
-export function httpEvent(
+function httpEvent(
   method: string,
   path: string,
   uid?: string,
@@ -118,15 +118,17 @@ export function httpEvent(
   headers: Record<string, string> = {},
   signedInAt = Date.now() + 1000,
 ): APIGatewayProxyEventV2 {
-  const { pathname, searchParams, search } = new URL(path, 'https://api.example.com')
+  // As it was sent: API Gateway resolves no dots.
+  const [pathname = '', search = ''] = path.split(/\?(.*)/s)
+  const searchParams = new URLSearchParams(search)
   return {
     version: '2.0',
     routeKey: 'ANY /v1/{proxy+}',
     rawPath: pathname,
-    rawQueryString: search.slice(1),
+    rawQueryString: search,
     headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
     isBase64Encoded: false,
-    ...(search && { queryStringParameters: Object.fromEntries(searchParams) }),
+    ...(search !== '' && { queryStringParameters: Object.fromEntries(searchParams) }),
     ...(body !== undefined && { body }),
     requestContext: {
       http: { method, path: pathname, protocol: 'HTTP/1.1', sourceIp: '192.0.2.1', userAgent: 'test' },
