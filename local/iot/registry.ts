@@ -32,9 +32,10 @@ export class Registry extends EventEmitter<{ change: [] }> {
   constructor(file: string) {
     super()
     this.#file = file
-    this.#state = existsSync(file)
+    const { things, policies, certificates } = existsSync(file)
       ? v.parse(State, JSON.parse(readFileSync(file, 'utf8')))
       : { things: {}, policies: {}, certificates: {} }
+    this.#state = { things: byName(things), policies: byName(policies), certificates: byName(certificates) }
   }
 
   get state(): Readonly<State> {
@@ -58,6 +59,10 @@ export class Registry extends EventEmitter<{ change: [] }> {
     return isAllowed(documents, { clientId, thingName: isAttached ? clientId : undefined }, action, resource)
   }
 }
+
+/** A Thing may be called `constructor`: no name is there before it is given. */
+const byName = <T>(entries: Record<string, T>): Record<string, T> =>
+  Object.assign(Object.create(null) as Record<string, T>, entries)
 
 /** Each publish asks, and a text never changes its meaning. */
 const parsedTexts = new Map<string, PolicyDocument>()

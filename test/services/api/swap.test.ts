@@ -16,22 +16,22 @@ import {
   referencesOf,
   withValue,
 } from '../../helpers/example-calls.ts'
-import { FakeIot } from '../../helpers/fake-iot.ts'
 import { type HttpAnswer, type HttpApi, startHttpApi } from '../../helpers/http-api.ts'
 import { createPlaces, type Place } from '../../helpers/places.ts'
 import { createUser } from '../../helpers/tenants.ts'
+import { startTestIot, type TestIot } from '../../helpers/test-iot.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-/
 
 let api: HttpApi
-let iot: FakeIot
+let iot: TestIot
 let ours: Place
 let theirs: Place
 let admin: string
 
 beforeAll(async () => {
-  api = await startHttpApi()
-  iot = new FakeIot(api.services.iot)
+  iot = await startTestIot()
+  api = await startHttpApi({ iot: iot.iot })
   const company = await createPlaces(api.database.master, ['north'])
   ;[ours] = company.places as [Place]
   ;[theirs] = (await createPlaces(api.database.master, ['north'])).places as [Place]
@@ -39,7 +39,10 @@ beforeAll(async () => {
   // Its first request notes that the user has been seen.
   await api.request('GET', '/v1/me', { as: admin })
 })
-afterAll(() => api.close())
+afterAll(async () => {
+  await api.close()
+  await iot.close()
+})
 
 interface Seen {
   answer: HttpAnswer
