@@ -20,7 +20,6 @@ const WHERES = ['own plant', 'another plant', 'another tenant'] as const
 type Where = (typeof WHERES)[number]
 
 let api: HttpApi
-let iot: TestIot
 let gateway: ApiGateway
 let live: LiveSocket
 let iot: TestIot
