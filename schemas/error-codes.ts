@@ -37,6 +37,7 @@ export const ApiErrorCode = v.picklist([
   'rate_limited',
   'payload_too_large',
   'invalid_enrolment_token',
+  'invalid_identity',
   'invalid_csr',
   'unavailable',
   'internal',

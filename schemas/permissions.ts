@@ -47,6 +47,11 @@ export const OPERATIONS = {
   getGateway: 'see',
   listGatewayConnections: 'see',
   createGateway: 'administer',
+  bundleGateway: 'administer',
+  rotateGateway: 'administer',
+  revokeGateway: 'administer',
+  moveGateway: 'administer',
+  deleteGateway: 'administer',
   listDeadLetters: 'administer',
   listDeadLetterGroups: 'administer',
   redriveDeadLetters: 'administer',
@@ -65,6 +70,9 @@ export type Operation = keyof typeof OPERATIONS
 /** Routes that ask for no user, with what lets a caller in instead. */
 export const OPEN_OPERATIONS = {
   enrol: 'a one-time token',
+  checkIdentity: 'a signature by the gateway’s key',
+  renewIdentity: 'a signature by the gateway’s key',
+  confirmIdentity: 'a signature by the gateway’s new key',
   getHealth: 'nothing',
   getOpenApi: 'nothing',
 } as const

@@ -11,11 +11,14 @@ import { type Access, houseFunction, type Surroundings } from '../constructs/lam
 import type { DataStack } from './data.ts'
 import type { LiveStack } from './live.ts'
 
-/** Routes that ask for no user. An enrolment carries its own one-time token. */
+/** Routes that ask for no user. An enrolment carries its own one-time token, a gateway signs what it asks. */
 const OPEN_ROUTES = [
   { method: HttpMethod.GET, path: '/v1/health' },
   { method: HttpMethod.GET, path: '/v1/openapi.json' },
   { method: HttpMethod.POST, path: '/v1/enrolments' },
+  { method: HttpMethod.POST, path: '/v1/identity/check' },
+  { method: HttpMethod.POST, path: '/v1/identity/renew' },
+  { method: HttpMethod.POST, path: '/v1/identity/confirm' },
 ]
 
 /** The HTTP API with its authorizer, and the admin function that only AWS credentials can call. */
@@ -154,8 +157,16 @@ export class ApiStack extends Stack {
       this.formatArn({ service: 'iot', resource, resourceName: '*', arnFormat: ArnFormat.SLASH_RESOURCE_NAME })
     return [
       new PolicyStatement({ actions: ['iot:CreateThing', 'iot:DeleteThing'], resources: [all('thing')] }),
+      new PolicyStatement({ actions: ['iot:DeleteConnection'], resources: [all('client')] }),
       new PolicyStatement({
-        actions: ['iot:CreatePolicy', 'iot:GetPolicy', 'iot:DeletePolicy'],
+        actions: [
+          'iot:CreatePolicy',
+          'iot:CreatePolicyVersion',
+          'iot:DeletePolicy',
+          'iot:DeletePolicyVersion',
+          'iot:GetPolicy',
+          'iot:ListPolicyVersions',
+        ],
         resources: [all('policy')],
       }),
       new PolicyStatement({

@@ -1,6 +1,7 @@
 /** HTTP API under /v1. Its routes: routes.ts. Throws only what the frame cannot turn into an answer. */
 import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
 import { IoTClient } from '@aws-sdk/client-iot'
+import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
 import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import * as v from 'valibot'
 import type { Database } from '../data/database.ts'
@@ -13,6 +14,7 @@ import {
   redisEnvironment,
   retentionEnvironment,
 } from '../runtime/environment.ts'
+import { mqttEndpoint } from '../gateways/endpoint.ts'
 import { AMAZON_ROOT_CAS } from '../gateways/amazon-root-cas.ts'
 import { frame } from '../runtime/frame.ts'
 import { openPostgres } from '../runtime/postgres.ts'
@@ -28,15 +30,24 @@ const environment = readEnvironment({
   ...accountsEnvironment,
   API_URL: v.pipe(v.string(), v.url()),
   REALTIME_URL: v.pipe(v.string(), v.url()),
+  AWS_ENDPOINT_URL_IOT_DATA_PLANE: v.optional(v.string()),
   IOT_CA_PEM: v.optional(v.string(), AMAZON_ROOT_CAS),
 })
 
 let accounts: Promise<Accounts> | undefined
 
+const iot = new IoTClient()
+
 const services = {
   db: openPostgres<Database>(environment).db,
   redis: openRedis(environment),
-  iot: new IoTClient(),
+  iot,
+  iotData: new IoTDataPlaneClient({
+    // The account's own address, which is not the same everywhere; an address in the environment goes before it.
+    ...(environment.AWS_ENDPOINT_URL_IOT_DATA_PLANE === undefined && {
+      endpoint: async () => ({ protocol: 'https:', hostname: await mqttEndpoint(iot), path: '/' }),
+    }),
+  }),
   // Its endpoint comes from AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI.
   sockets: new ApiGatewayManagementApiClient(),
   accounts: () => (accounts ??= openedAccounts()),

@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely'
 import { MAX_TOPIC_BYTES, statusTopic } from '../../schemas/topics.ts'
 import type { Database } from '../data/database.ts'
 import { newLeaseEnd } from '../data/gateway-lease.ts'
-import { findUnenrolledGateway, reserveGateway, thingNamesWith } from '../data/reserve-gateway.ts'
+import { findReservation, findUnenrolledGateway, reserveGateway, thingNamesWith } from '../data/reserve-gateway.ts'
 import { ApiError, invalidField } from './problem.ts'
 
 /** Longest name that AWS IoT takes. */
@@ -30,10 +30,12 @@ interface Reserved {
  */
 export async function reserveName(
   db: Kysely<Database>,
-  by: { tenantId: string; plantId: string; userId: string; requestId: string },
+  by: { tenantId: string; plantId: string; userId: string; requestId: string; newId: string },
   place: Place,
   wanted: string | undefined,
 ): Promise<Reserved> {
+  const begun = await findReservation(db, by.tenantId, by.newId)
+  if (begun !== undefined) return { gatewayId: by.newId, thingName: begun, leaseEnd: undefined }
   const room = roomForName(place)
   if (wanted !== undefined) {
     if (wanted.length > room) throw invalidField('thingName', `must be at most ${room} characters in this plant`)
@@ -54,6 +56,12 @@ export async function reserveName(
     if (gatewayId !== undefined) return { gatewayId, thingName, leaseEnd }
   }
   throw new ApiError('conflict', 'No free name was found. Give the gateway one of its own.')
+}
+
+/** Throws ApiError (400) when the topic of the gateway's status would be too long in that plant. */
+export function checkNameFits(place: Place, thingName: string): void {
+  const room = roomForName(place)
+  if (thingName.length > room) throw invalidField('plantId', `names may have ${room} characters at most in that plant`)
 }
 
 /** Characters that a name may have so that IoT Core takes the topic of its status. */

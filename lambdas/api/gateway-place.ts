@@ -5,11 +5,11 @@ type Place = Pick<Enrolment, 'endpoint' | 'topics' | 'tenant' | 'province' | 'pl
 
 /** What a gateway has to know of where it stands. `endpoint` is the account's MQTT endpoint. */
 export function gatewayPlace(gateway: GatewayAddress, endpoint: string): Place {
-  const { tenant, province, plant } = gateway
+  const { tenant, province, plant, thingName } = gateway
   const telemetry = telemetryTopic({ tenant, province, plant, machine: 'machine' })
   const topics = {
     telemetry: telemetry.replace(/machine(?=\/telemetry$)/, '{machine}'),
-    status: statusTopic(gateway),
+    status: statusTopic({ tenant, province, plant, thingName }),
   }
   return { endpoint, topics, tenant, province, plant }
 }

@@ -7,6 +7,7 @@ const KINDS: Record<ApiErrorCode, { status: number; title: string }> = {
   invalid_csr: { status: 400, title: 'The certificate signing request cannot be used' },
   unauthenticated: { status: 401, title: 'Sign in first' },
   invalid_enrolment_token: { status: 401, title: 'The enrolment token cannot be used' },
+  invalid_identity: { status: 401, title: 'The gateway is not recognised' },
   forbidden: { status: 403, title: 'Not allowed' },
   not_found: { status: 404, title: 'Not found' },
   method_not_allowed: { status: 405, title: 'Method not allowed' },

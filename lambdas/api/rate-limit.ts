@@ -9,6 +9,8 @@ import type { Services } from './services.ts'
 export const RATE_LIMITS = {
   user: { perSecond: 60, burst: 120 },
   tenant: { perSecond: 150, burst: 300 },
+  /** Of an address, for enrolment tokens and gateways' signatures that are wrong: five at once, then one in a minute. */
+  wrongSecret: { perSecond: 1 / 60, burst: 5 },
 }
 export type RateLimits = typeof RATE_LIMITS
 

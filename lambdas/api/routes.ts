@@ -3,6 +3,14 @@ import { route as changePlant } from './routes/change-plant.ts'
 import { route as createGateway } from './routes/create-gateway.ts'
 import { route as createTicket } from './routes/create-ticket.ts'
 import { route as discardDeadLetter } from './routes/discard-dead-letter.ts'
+import { route as bundleGateway } from './routes/bundle-gateway.ts'
+import { route as checkIdentity } from './routes/check-identity.ts'
+import { route as confirmIdentity } from './routes/confirm-identity.ts'
+import { route as deleteGateway } from './routes/delete-gateway.ts'
+import { route as moveGateway } from './routes/move-gateway.ts'
+import { route as renewIdentity } from './routes/renew-identity.ts'
+import { route as revokeGateway } from './routes/revoke-gateway.ts'
+import { route as rotateGateway } from './routes/rotate-gateway.ts'
 import { route as enrol } from './routes/enrol.ts'
 import { route as getGateway } from './routes/get-gateway.ts'
 import { route as getCompleteness } from './routes/get-completeness.ts'
@@ -63,7 +71,15 @@ export const routes: readonly Route[] = [
   getGateway,
   listGatewayConnections,
   createGateway,
+  bundleGateway,
+  rotateGateway,
+  revokeGateway,
+  moveGateway,
+  deleteGateway,
   enrol,
+  checkIdentity,
+  renewIdentity,
+  confirmIdentity,
   listDeadLetters,
   listDeadLetterGroups,
   redriveDeadLetters,

@@ -1,5 +1,6 @@
 import type { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
 import type { IoTClient } from '@aws-sdk/client-iot'
+import type { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
 import type { Kysely } from 'kysely'
 import type { Database } from '../data/database.ts'
 import type { Accounts } from '../runtime/accounts.ts'
@@ -11,6 +12,7 @@ export interface Services {
   db: Kysely<Database>
   redis: Redis
   iot: IoTClient
+  iotData: IoTDataPlaneClient
   /** Live sockets of browsers. */
   sockets: ApiGatewayManagementApiClient
   /** Opened by the routes that need it only. */

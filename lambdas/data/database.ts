@@ -74,6 +74,9 @@ export interface Gateways {
   thing_name: string
   lifecycle: Generated<Lifecycle>
   busy_until: number | null
+  delete_requested_at: number | null
+  previous_plant_id: string | null
+  moved_at: number | null
   created_at: number
   created_by: string | null
   connection: Generated<ConnectionState>

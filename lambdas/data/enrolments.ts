@@ -23,11 +23,20 @@ interface NewToken {
   requestId: string
 }
 
-/** Stores the hash of a new token. Earlier tokens of the gateway end with it. */
+/** Stores the hash of a new token. Earlier tokens of the gateway end with it; a revoked one waits for its enrolment again. */
 export function addEnrolmentToken(db: Kysely<Database>, token: NewToken): Promise<void> {
   const { tenantId, gatewayId, userId, requestId, expiresAt } = token
   return inTenant(db, tenantId, async (transaction) => {
     const now = Date.now()
+    await transaction
+      .updateTable('gateways')
+      .set({ lifecycle: 'created' })
+      .where('tenant_id', '=', tenantId)
+      .where('id', '=', gatewayId)
+      .where('lifecycle', 'in', ['created', 'revoked'])
+      .where('delete_requested_at', 'is', null)
+      .returning('id')
+      .executeTakeFirstOrThrow(() => new Error(`${token.thingName} does not wait for an enrolment`))
     await transaction
       .updateTable('enrolments')
       .set({ expires_at: now })

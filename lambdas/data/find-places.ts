@@ -23,7 +23,7 @@ export async function findPlaces(db: Kysely<Database>, tenants: string[], plants
 export function findGateways(db: Kysely<Database>, thingNames: string[]) {
   return db
     .selectFrom('gateways')
-    .select(['id', 'thing_name', 'plant_id'])
+    .select(['id', 'thing_name', 'plant_id', 'previous_plant_id', 'moved_at'])
     .where('thing_name', '=', sql<string>`any(${thingNames})`)
     .execute()
 }

@@ -107,3 +107,38 @@ export function forgetCertificate(
       .execute()
   })
 }
+
+export interface EndingCertificate {
+  keyHash: Buffer
+  /** Null when AWS IoT was asked for it and its answer was lost. */
+  certificateId: string | null
+  requestedAt: number
+}
+
+export function endingCertificates(
+  db: Kysely<Database>,
+  { tenantId, gatewayId }: GatewayRef,
+): Promise<EndingCertificate[]> {
+  return inTenant(db, tenantId, (transaction) =>
+    transaction
+      .selectFrom('gateway_certificates')
+      .select(['key_hash as keyHash', 'certificate_id as certificateId', 'requested_at as requestedAt'])
+      .where('tenant_id', '=', tenantId)
+      .where('gateway_id', '=', gatewayId)
+      .where('state', '=', 'ending')
+      .orderBy('requested_at')
+      .execute(),
+  )
+}
+
+/** When AWS IoT has it no more. */
+export async function dropCertificate(db: Kysely<Database>, { tenantId }: GatewayRef, keyHash: Buffer): Promise<void> {
+  await inTenant(db, tenantId, (transaction) =>
+    transaction
+      .deleteFrom('gateway_certificates')
+      .where('tenant_id', '=', tenantId)
+      .where('key_hash', '=', keyHash)
+      .where('state', '=', 'ending')
+      .execute(),
+  )
+}

@@ -11,6 +11,8 @@ export interface Sender {
   plant: string
   /** clientId of the connection, which is the gateway's thingName. */
   clientId: string
+  /** Broker's clock, epoch ms. */
+  receivedAt: number
 }
 
 export interface Place {
@@ -19,8 +21,18 @@ export interface Place {
   gatewayId: string
 }
 
-/** How long a new name of a plant's province, or a gateway's move to another plant, may go unseen. */
+/** How long a new name of a plant's province may go unseen. */
 const LIFETIME_MS = 60_000
+
+/** So long after a move the broker may still take what a gateway sends under its old topics (AWS IoT: 8 min for a policy). */
+const MOVING_MS = 15 * 60_000
+
+interface KnownGateway {
+  id: string
+  plantId: string
+  previousPlantId: string | null
+  movedAt: number | null
+}
 
 /** Ids of the tenants, plants and gateways that messages name. They are never created here. */
 export interface Places {
@@ -33,7 +45,7 @@ export interface Places {
 export function knownPlaces(db: Kysely<Database>): Places {
   const tenants = expiringMap<string>(LIFETIME_MS)
   const plants = expiringMap<{ id: string; province: string }>(LIFETIME_MS)
-  const gateways = expiringMap<{ id: string; plantId: string }>(LIFETIME_MS)
+  const gateways = expiringMap<KnownGateway>(LIFETIME_MS)
   const plantKey = (sender: Sender) => `${sender.tenant}/${sender.plant}`
 
   return {
@@ -52,11 +64,19 @@ export function knownPlaces(db: Kysely<Database>): Places {
           plants.set(`${row.tenant}/${row.plant!}`, { id: row.plantId, province: row.province! })
         }
       }
-      const staleGateways = distinct(senders.map((one) => one.clientId).filter((name) => !gateways.isFresh(name)))
+      const isStale = (sender: Sender) => {
+        const gateway = gateways.get(sender.clientId)
+        // One on another plant's topic may have been moved there a moment ago.
+        return !gateways.isFresh(sender.clientId) || gateway?.plantId !== plants.get(plantKey(sender))?.id
+      }
+      const staleGateways = distinct(senders.filter(isStale).map((one) => one.clientId))
       if (staleGateways.length > 0) {
         const rows = await findGateways(db, staleGateways)
         for (const name of staleGateways) gateways.delete(name)
-        for (const row of rows) gateways.set(row.thing_name, { id: row.id, plantId: row.plant_id })
+        for (const row of rows) {
+          const { id, plant_id: plantId, previous_plant_id: previousPlantId, moved_at: movedAt } = row
+          gateways.set(row.thing_name, { id, plantId, previousPlantId, movedAt })
+        }
       }
     },
     of(sender) {
@@ -69,7 +89,8 @@ export function knownPlaces(db: Kysely<Database>): Places {
       }
       const gateway = gateways.get(sender.clientId)
       if (gateway === undefined) throw new Refusal('unknown_gateway', `There is no gateway ${sender.clientId}`)
-      if (gateway.plantId !== plant.id) {
+      const wasThere = gateway.previousPlantId === plant.id && sender.receivedAt < gateway.movedAt! + MOVING_MS
+      if (gateway.plantId !== plant.id && !wasThere) {
         throw new Refusal(
           'client_topic_mismatch',
           `The gateway ${sender.clientId} is not registered for the plant that the topic names`,

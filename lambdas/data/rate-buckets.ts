@@ -34,3 +34,13 @@ export async function takeTokens(client: Client, buckets: RateBucket[], now: num
   })
   return Math.max(0, Number(wait))
 }
+
+/** 0 when the bucket has a token, which stays in it; else the ms until it has one. */
+export async function msUntilToken(
+  client: Client,
+  { key, perSecond, burst }: RateBucket,
+  now: number,
+): Promise<number> {
+  const fullAt = Math.max(Number((await client.get(key)) ?? 0), now)
+  return Math.max(0, Math.ceil(fullAt - now - ((burst - 1) * 1000) / perSecond))
+}

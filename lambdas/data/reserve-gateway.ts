@@ -1,5 +1,4 @@
 import type { ExpressionBuilder, Kysely } from 'kysely'
-import { v7 as uuidv7 } from 'uuid'
 import type { Database } from './database.ts'
 import { inTenant } from './tenant-transaction.ts'
 import { writeAudit } from './write-audit.ts'
@@ -10,6 +9,8 @@ interface Reservation {
   thingName: string
   userId: string
   requestId: string
+  /** Of the gateway, when it is made. */
+  newId: string
 }
 
 /**
@@ -21,9 +22,8 @@ export function reserveGateway(
   reservation: Reservation,
   leaseEnd: number,
 ): Promise<string | undefined> {
-  const { tenantId, plantId, thingName, userId, requestId } = reservation
+  const { tenantId, plantId, thingName, userId, requestId, newId: gatewayId } = reservation
   return inTenant(db, tenantId, async (transaction) => {
-    const gatewayId = uuidv7()
     const inserted = await transaction
       .insertInto('gateways')
       .values({
@@ -52,12 +52,12 @@ export function reserveGateway(
 }
 
 /**
- * A gateway of this plant that was made and never enrolled: its token was lost or ran out, or its creation had stopped
- * half-way. Undefined when there is none of that name.
+ * A gateway of this plant that waits for its enrolment: its token was lost or ran out, its creation had stopped half-way, or it
+ * was revoked. Undefined when there is none of that name.
  */
 export function findUnenrolledGateway(
   db: Kysely<Database>,
-  { tenantId, plantId, thingName }: Reservation,
+  { tenantId, plantId, thingName }: Pick<Reservation, 'tenantId' | 'plantId' | 'thingName'>,
 ): Promise<string | undefined> {
   return inTenant(db, tenantId, async (transaction) => {
     const row = await transaction
@@ -66,7 +66,8 @@ export function findUnenrolledGateway(
       .where('tenant_id', '=', tenantId)
       .where('plant_id', '=', plantId)
       .where('thing_name', '=', thingName)
-      .where('lifecycle', '=', 'created')
+      .where('lifecycle', 'in', ['created', 'revoked'])
+      .where('delete_requested_at', 'is', null)
       .executeTakeFirst()
     return row?.id
   })
@@ -79,7 +80,7 @@ const tokensOf = (eb: ExpressionBuilder<Database, 'gateways'>) =>
 export function removeReservation(
   db: Kysely<Database>,
   gatewayId: string,
-  { tenantId, thingName, userId, requestId }: Reservation,
+  { tenantId, thingName, userId, requestId }: Omit<Reservation, 'newId' | 'plantId'>,
 ): Promise<void> {
   return inTenant(db, tenantId, async (transaction) => {
     const removed = await transaction
@@ -91,6 +92,19 @@ export function removeReservation(
     if (removed.numDeletedRows === 0n) return
     await writeAudit(transaction, { tenantId, userId, requestId, action: 'gateway.create_undone', subject: thingName })
   })
+}
+
+/** Name of the gateway of this id, which an earlier attempt of the same request has reserved. */
+export async function findReservation(db: Kysely<Database>, tenantId: string, id: string): Promise<string | undefined> {
+  const row = await inTenant(db, tenantId, (transaction) =>
+    transaction
+      .selectFrom('gateways')
+      .select('thing_name')
+      .where('tenant_id', '=', tenantId)
+      .where('id', '=', id)
+      .executeTakeFirst(),
+  )
+  return row?.thing_name
 }
 
 /** Names of the tenant's gateways that begin so. */

@@ -11,12 +11,12 @@ export const MAX_POLICY_CHARACTERS = 2048
  * @param arnPrefix `arn:{partition}:iot:{region}:{account}`
  */
 export function gatewayPolicyDocument(arnPrefix: string, gateway: GatewayAddress): string {
-  const { tenant, province, plant } = gateway
+  const { tenant, province, plant, thingName } = gateway
   const telemetry = telemetryTopic({ tenant, province, plant, machine: 'any' }).replace(
     /any\/telemetry$/,
     '*/telemetry',
   )
-  const ownStatus = `${arnPrefix}:topic/${statusTopic(gateway)}`
+  const ownStatus = `${arnPrefix}:topic/${statusTopic({ tenant, province, plant, thingName })}`
   const document = JSON.stringify({
     Version: '2012-10-17',
     Statement: [
@@ -31,7 +31,7 @@ export function gatewayPolicyDocument(arnPrefix: string, gateway: GatewayAddress
     ],
   })
   if (document.length > MAX_POLICY_CHARACTERS) {
-    throw new Error(`The policy of ${gateway.thingName} has ${document.length} characters`)
+    throw new Error(`The policy of ${thingName} has ${document.length} characters`)
   }
   return document
 }

@@ -1,9 +1,7 @@
 import {
-  DeletePolicyVersionCommand,
   DescribeThingCommand,
   GetPolicyCommand,
   type IoTClient,
-  ListPolicyVersionsCommand,
   ListTargetsForPolicyCommand,
   ListThingPrincipalsCommand,
   ResourceNotFoundException,
@@ -30,7 +28,6 @@ export async function removeFromIot(iot: IoTClient, thingName: string, noted: No
     for (const certificate of found) if (certificate !== undefined) arns.add(certificate.arn)
   }
   for (const arn of arns) await removeCertificate(iot, thingName, { id: arn.split('/').at(-1)!, arn })
-  await removePolicyVersions(iot, thingName)
   await deletePolicy(iot, thingName)
   await deleteThing(iot, thingName)
   const policy = await isThere(() => iot.send(new GetPolicyCommand({ policyName: thingName })))
@@ -49,16 +46,6 @@ async function attachedCertificates(iot: IoTClient, name: string): Promise<Set<s
     for (const arn of targets) arns.add(arn)
   })
   return arns
-}
-
-/** AWS deletes only a policy that has no version but its default one. */
-async function removePolicyVersions(iot: IoTClient, policyName: string): Promise<void> {
-  await ignoringAbsence(async () => {
-    const { policyVersions = [] } = await iot.send(new ListPolicyVersionsCommand({ policyName }))
-    for (const { versionId: policyVersionId, isDefaultVersion } of policyVersions) {
-      if (!isDefaultVersion) await iot.send(new DeletePolicyVersionCommand({ policyName, policyVersionId }))
-    }
-  })
 }
 
 async function isThere(call: () => Promise<unknown>): Promise<boolean> {

@@ -4,10 +4,13 @@
  */
 import {
   CreatePolicyCommand,
+  CreatePolicyVersionCommand,
   CreateThingCommand,
   DeletePolicyCommand,
+  DeletePolicyVersionCommand,
   DeleteThingCommand,
   GetPolicyCommand,
+  ListPolicyVersionsCommand,
   ResourceAlreadyExistsException,
   type IoTClient,
 } from '@aws-sdk/client-iot'
@@ -23,24 +26,36 @@ export async function createThing(iot: IoTClient, thingName: string): Promise<st
   return thingArn.split(':').slice(0, 5).join(':')
 }
 
-/** A policy of that name left by a gateway that stood elsewhere is replaced; one that is still in use cannot be, and throws. */
-export async function createPolicy(iot: IoTClient, arnPrefix: string, gateway: GatewayAddress): Promise<void> {
+/** A policy of that name that says something else gets a new version, which holds at once for what it is attached to. */
+export async function putPolicy(iot: IoTClient, arnPrefix: string, gateway: GatewayAddress): Promise<void> {
   const policyName = gateway.thingName
   const policyDocument = gatewayPolicyDocument(arnPrefix, gateway)
-  const create = new CreatePolicyCommand({ policyName, policyDocument })
   try {
-    await iot.send(create)
+    await iot.send(new CreatePolicyCommand({ policyName, policyDocument }))
   } catch (error) {
     if (!(error instanceof ResourceAlreadyExistsException)) throw error
     const existing = await iot.send(new GetPolicyCommand({ policyName }))
     if (existing.policyDocument === policyDocument) return
-    await iot.send(new DeletePolicyCommand({ policyName }))
-    await iot.send(create)
+    // AWS keeps five versions: one is enough, and what an earlier call has left must not be in the way.
+    await deleteOldVersions(iot, policyName)
+    await iot.send(new CreatePolicyVersionCommand({ policyName, policyDocument, setAsDefault: true }))
+    await deleteOldVersions(iot, policyName)
   }
 }
 
+async function deleteOldVersions(iot: IoTClient, policyName: string): Promise<void> {
+  const { policyVersions = [] } = await iot.send(new ListPolicyVersionsCommand({ policyName }))
+  for (const { versionId: policyVersionId, isDefaultVersion } of policyVersions) {
+    if (!isDefaultVersion) await iot.send(new DeletePolicyVersionCommand({ policyName, policyVersionId }))
+  }
+}
+
+/** AWS deletes only a policy that is attached to nothing and has one version. */
 export function deletePolicy(iot: IoTClient, policyName: string): Promise<void> {
-  return ignoringAbsence(() => iot.send(new DeletePolicyCommand({ policyName })))
+  return ignoringAbsence(async () => {
+    await deleteOldVersions(iot, policyName)
+    await iot.send(new DeletePolicyCommand({ policyName }))
+  })
 }
 
 export function deleteThing(iot: IoTClient, thingName: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { logger } from './frame.ts'
 
-type OnFailure = (what: string, undo: () => Promise<unknown>) => void
+export type OnFailure = (what: string, undo: () => Promise<unknown>) => void
 
 /**
  * Runs a sequence whose calls belong to no transaction. `onFailure` says how a call is taken back; say it before the

@@ -2,7 +2,11 @@ import Fastify, { type FastifyInstance } from 'fastify'
 
 /** A server that ends open connections when it is closed. */
 export const server = (bodyLimit: number): FastifyInstance =>
-  Fastify({ logger: false, bodyLimit, forceCloseConnections: true, exposeHeadRoutes: false })
+  Fastify({
+    ...{ logger: false, bodyLimit, forceCloseConnections: true, exposeHeadRoutes: false },
+    // Names of Things have 128 characters, ARNs more: the library's own limit is 100.
+    routerOptions: { maxParamLength: 2048 },
+  })
 
 /** One that leaves bodies as they came, empty ones too: what they mean is for the service behind it. */
 export function rawServer(bodyLimit: number): FastifyInstance {

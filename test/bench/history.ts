@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
 import { IoTClient } from '@aws-sdk/client-iot'
+import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
 import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import type pg from 'pg'
 import { answerRequest } from '../../lambdas/api/answer-request.ts'
@@ -80,13 +81,18 @@ export async function benchHistory(): Promise<Figure[]> {
           db: api.db,
           redis: client,
           iot: new IoTClient({ region: 'us-east-1' }),
+          iotData: new IoTDataPlaneClient({ region: 'us-east-1' }),
           sockets: new ApiGatewayManagementApiClient({ region: 'us-east-1' }),
           accounts: () => Promise.reject(new Error('history needs no accounts')),
           apiUrl: '',
           realtimeUrl: '',
           iotCaPem: '',
         },
-        ...{ hotRetentionDays: 30, historyRetentionDays: 730, rateLimits: { user: FAST, tenant: FAST } },
+        ...{
+          hotRetentionDays: 30,
+          historyRetentionDays: 730,
+          rateLimits: { user: FAST, tenant: FAST, wrongSecret: FAST },
+        },
       }
       const { statusCode, body } = await answerRequest(services, historyEvent(machine, tag, now, uid))
       const ms = performance.now() - begin

@@ -25,8 +25,11 @@ export const isFresh = (value: unknown): boolean => typeof value === 'string' &&
 const ofPlant: MakeCall = ({ plantId }) => ({ params: { plantId } })
 const ofMachine: MakeCall = ({ machineId }) => ({ params: { machineId } })
 const ofGateway: MakeCall = ({ thingName }) => ({ params: { thingName } })
+const ofNewGateway: MakeCall = async ({ newGateway }) => ({ params: { thingName: await newGateway() } })
 const ofUser: MakeCall = ({ userId }) => ({ params: { userId } })
 const ofNothing: MakeCall = () => ({})
+
+const WRONG_IDENTITY = { thingName: 'nobody', certificateId: '0'.repeat(64), signature: 'AAAA' }
 
 const EXAMPLES: Record<Operation | OpenOperation, MakeCall> = {
   getMe: ofNothing,
@@ -61,12 +64,20 @@ const EXAMPLES: Record<Operation | OpenOperation, MakeCall> = {
   listGateways: ofNothing,
   getGateway: ofGateway,
   listGatewayConnections: ofGateway,
+  bundleGateway: async ({ newGateway }) => ({ params: { thingName: await newGateway('created') } }),
+  rotateGateway: ofNewGateway,
+  revokeGateway: ofNewGateway,
+  moveGateway: async ({ newGateway, plantId }) => ({ params: { thingName: await newGateway() }, body: { plantId } }),
+  deleteGateway: ofNewGateway,
   createGateway: ({ plantId }) => ({ body: { plantId, thingName: fresh() } }),
   listDeadLetters: ofNothing,
   listDeadLetterGroups: ofNothing,
   redriveDeadLetters: ({ deadLetterId }) => ({ body: { ids: [deadLetterId] } }),
   discardDeadLetter: async ({ newDeadLetter }) => ({ params: { id: await newDeadLetter() }, body: { reason: 'seen' } }),
   createTicket: () => ({ body: {} }),
+  checkIdentity: () => ({ body: WRONG_IDENTITY }),
+  renewIdentity: () => ({ body: { ...WRONG_IDENTITY, csr: 'wrong' } }),
+  confirmIdentity: () => ({ body: WRONG_IDENTITY }),
   enrol: () => ({ body: { token: 'wrong', csr: 'wrong' } }),
   getHealth: ofNothing,
   getOpenApi: ofNothing,

@@ -1,6 +1,7 @@
 /** The HTTP API's function as API Gateway calls it, on a database of the test file's own. */
 import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
 import { IoTClient } from '@aws-sdk/client-iot'
+import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
 import { randomUUID } from 'node:crypto'
 import * as v from 'valibot'
@@ -31,7 +32,14 @@ type Request = (
    * `as` is the Firebase uid that the authorizer has verified; without it there is none. `signedInAt`: epoch ms, after
    * everything so far if it is not said.
    */
-  options?: { as?: string; signedInAt?: number; body?: unknown; rawBody?: string; headers?: Record<string, string> },
+  options?: {
+    as?: string
+    signedInAt?: number
+    body?: unknown
+    rawBody?: string
+    headers?: Record<string, string>
+    from?: string
+  },
 ) => Promise<HttpAnswer>
 
 export interface HttpApi {
@@ -59,6 +67,7 @@ export async function startHttpApi(overrides: Partial<Services> = {}): Promise<H
   const services: Services = {
     db: postgres.db,
     redis,
+    iotData: new IoTDataPlaneClient({ region: 'us-east-1', endpoint: 'http://127.0.0.1:1', maxAttempts: 1 }),
     iot: new IoTClient({ region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }),
     sockets: new ApiGatewayManagementApiClient({ region: 'us-east-1', endpoint: 'http://127.0.0.1:1', maxAttempts: 1 }),
     accounts: async () => (await startedFirebase()).accounts,
@@ -67,7 +76,11 @@ export async function startHttpApi(overrides: Partial<Services> = {}): Promise<H
     hotRetentionDays: 30,
     historyRetentionDays: 730,
     // Tests of the limit set their own.
-    rateLimits: { user: { perSecond: 1e6, burst: 1e6 }, tenant: { perSecond: 1e6, burst: 1e6 } },
+    rateLimits: {
+      user: { perSecond: 1e6, burst: 1e6 },
+      tenant: { perSecond: 1e6, burst: 1e6 },
+      wrongSecret: { perSecond: 1e6, burst: 1e6 },
+    },
     iotCaPem: 'CA',
     ...overrides,
   }
@@ -93,10 +106,10 @@ async function request(
   services: Services,
   method: string,
   path: string,
-  { as, signedInAt, body, rawBody, headers: sent }: Parameters<Request>[2] = {},
+  { as, signedInAt, body, rawBody, headers: sent, from }: Parameters<Request>[2] = {},
 ): Promise<HttpAnswer> {
   const text = rawBody ?? (body === undefined ? undefined : JSON.stringify(body))
-  const event = httpEvent(method, path, as, text, sent, signedInAt)
+  const event = httpEvent(method, path, as, text, sent, signedInAt, from)
   const answered = await answerRequest(services, event)
   const answer = { status: answered.statusCode ?? 0, headers: answered.headers ?? {}, body: readBody(answered) }
   expectDescribed(event, answer)
@@ -117,6 +130,7 @@ function httpEvent(
   body?: string,
   headers: Record<string, string> = {},
   signedInAt = Date.now() + 1000,
+  sourceIp = '192.0.2.1',
 ): APIGatewayProxyEventV2 {
   // As it was sent: API Gateway resolves no dots.
   const [pathname = '', search = ''] = path.split(/\?(.*)/s)
@@ -131,7 +145,7 @@ function httpEvent(
     ...(search !== '' && { queryStringParameters: Object.fromEntries(searchParams) }),
     ...(body !== undefined && { body }),
     requestContext: {
-      http: { method, path: pathname, protocol: 'HTTP/1.1', sourceIp: '192.0.2.1', userAgent: 'test' },
+      http: { method, path: pathname, protocol: 'HTTP/1.1', sourceIp, userAgent: 'test' },
       requestId: randomUUID(),
       ...(uid !== undefined && { authorizer: { lambda: { uid, authTime: Math.floor(signedInAt / 1000) } } }),
     } as APIGatewayProxyEventV2['requestContext'],

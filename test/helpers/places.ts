@@ -17,7 +17,7 @@ export interface Place {
   tenantTraces: string[]
   /** For calls that use up what they name. */
   newDeadLetter: () => Promise<string>
-  newGateway: () => Promise<string>
+  newGateway: (lifecycle?: string) => Promise<string>
   newUser: () => Promise<string>
 }
 
@@ -48,9 +48,9 @@ async function createPlace(master: pg.Pool, tenant: TestTenant, plantId: string,
     )
     return id
   }
-  const newGateway = async () => {
+  const newGateway = async (lifecycle?: string) => {
     const name = `gw-${plant}-${randomUUID().slice(0, 8)}`
-    await createGateway(master, tenantId, plantId, name)
+    await createGateway(master, tenantId, plantId, name, lifecycle)
     return name
   }
   const newUser = async () => {

@@ -5,6 +5,7 @@ import { issueCertificate } from '../../gateways/issue-certificate.ts'
 import { logger } from '../../runtime/frame.ts'
 import { changeGateway } from '../change-gateway.ts'
 import { checkCsr, keyInUse } from '../check-csr.ts'
+import { guardSecret } from '../guessing.ts'
 import { gatewayPlace } from '../gateway-place.ts'
 import { sha256 } from '../one-time-secret.ts'
 import { ApiError } from '../problem.ts'
@@ -18,9 +19,12 @@ export const route = openRoute({
   summary: 'Exchanges a one-time token and a certificate signing request for a gateway’s certificate',
   body: EnrolmentRequest,
   answer: { status: 201, schema: Enrolment },
-  async handle({ body, requestId, services: { db, iot, iotCaPem } }) {
-    const enrolment = await findEnrolment(db, sha256(body.token))
-    if (enrolment === undefined || enrolment.expiresAt <= Date.now()) throw invalidToken()
+  async handle({ body, requestId, sourceIp, services }) {
+    const { db, iot, iotCaPem } = services
+    const enrolment = await guardSecret(services, sourceIp, invalidToken, async () => {
+      const found = await findEnrolment(db, sha256(body.token))
+      return found !== undefined && found.expiresAt > Date.now() ? found : undefined
+    })
     const csr = await checkCsr(body.csr)
     const endpoint = await mqttEndpoint(iot)
 

@@ -33,6 +33,9 @@ create table gateways (
   thing_name text not null unique,
   lifecycle text not null default 'created' check (lifecycle in ('created', 'enrolled', 'active', 'rotating', 'revoked')),
   busy_until int8,    -- somebody changes it in AWS IoT
+  delete_requested_at int8,
+  previous_plant_id uuid references plants,
+  moved_at int8,      -- what comes under the previous plant is taken for some minutes more
   created_at int8 not null,
   created_by uuid,
   connection text not null default 'never' check (connection in ('never', 'online', 'offline')),

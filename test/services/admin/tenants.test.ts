@@ -15,7 +15,7 @@ import { findPlaces } from '../../../lambdas/data/find-places.ts'
 import { saveConnection } from '../../../lambdas/data/live-connections.ts'
 import { openPostgres, type Postgres } from '../../../lambdas/runtime/postgres.ts'
 import { attachCertificate, createCertificate } from '../../../lambdas/gateways/certificate.ts'
-import { createPolicy, createThing } from '../../../lambdas/gateways/thing-and-policy.ts'
+import { putPolicy, createThing } from '../../../lambdas/gateways/thing-and-policy.ts'
 import type { AdminAnswer, AdminCommand } from '../../../schemas/admin.ts'
 import { createCsr } from '../../helpers/csr.ts'
 import { type HttpApi, startHttpApi } from '../../helpers/http-api.ts'
@@ -123,7 +123,7 @@ async function fill(): Promise<Company> {
   for (const [text, values] of rows) await master.query(text, values)
 
   const arnPrefix = await createThing(iot.iot, thingName)
-  await createPolicy(iot.iot, arnPrefix, { tenant: slug, province: 'ba', plant: 'north', thingName })
+  await putPolicy(iot.iot, arnPrefix, { tenant: slug, province: 'ba', plant: 'north', thingName })
   await attachCertificate(iot.iot, thingName, certificate)
 
   await services.redis.use(async (client) => {

@@ -210,7 +210,11 @@ describe('rate', () => {
       [1, 2, 3].map(() => createUser(api.database.master, crowded.tenantId, 'viewer', 'all')),
     )) as [string, string, string]
     const { rateLimits } = api.services
-    api.services.rateLimits = { user: { perSecond: 0.01, burst: 3 }, tenant: { perSecond: 0.01, burst: 5 } }
+    api.services.rateLimits = {
+      ...RATE_LIMITS,
+      user: { perSecond: 0.01, burst: 3 },
+      tenant: { perSecond: 0.01, burst: 5 },
+    }
     const statuses = async (as: string, times: number) => {
       const all = []
       for (let n = 0; n < times; n++) all.push((await me(as)).status)
@@ -231,7 +235,7 @@ describe('rate', () => {
     const busy = await createTenant(api.database.master, ['x'])
     const ana = await createUser(api.database.master, busy.tenantId, 'viewer', 'all')
     const { rateLimits } = api.services
-    api.services.rateLimits = { user: { perSecond: 50, burst: 1 }, tenant: RATE_LIMITS.tenant }
+    api.services.rateLimits = { ...RATE_LIMITS, user: { perSecond: 50, burst: 1 }, tenant: RATE_LIMITS.tenant }
     await expect.poll(async () => (await me(ana)).status, { interval: 1 }).toBe(429)
     await expect.poll(async () => (await me(ana)).status).toBe(200)
     api.services.rateLimits = rateLimits
@@ -240,7 +244,11 @@ describe('rate', () => {
   it('is not limited while Redis is away', async () => {
     const { redis, rateLimits } = api.services
     api.services.redis = openRedis({ REDIS_URL: 'redis://127.0.0.1:1' })
-    api.services.rateLimits = { user: { perSecond: 0.01, burst: 1 }, tenant: { perSecond: 0.01, burst: 1 } }
+    api.services.rateLimits = {
+      ...RATE_LIMITS,
+      user: { perSecond: 0.01, burst: 1 },
+      tenant: { perSecond: 0.01, burst: 1 },
+    }
     expect([(await me(admin)).status, (await me(admin)).status]).toEqual([200, 200])
     Object.assign(api.services, { redis, rateLimits })
   })

@@ -12,17 +12,17 @@ import { exampleCall, pathOf, referencesOf } from '../../helpers/example-calls.t
 import { type HttpApi, startHttpApi } from '../../helpers/http-api.ts'
 import { type LiveSocket, startLiveSocket } from '../../helpers/live-socket.ts'
 import { createPlaces, type Place } from '../../helpers/places.ts'
-import { createUser } from '../../helpers/tenants.ts'
 import { startTestIot, type TestIot } from '../../helpers/test-iot.ts'
+import { createUser } from '../../helpers/tenants.ts'
 
 const IDENTITIES = ['no token', 'expired', 'forged', 'other project', 'disabled', 'unknown'] as const
 const WHERES = ['own plant', 'another plant', 'another tenant'] as const
 type Where = (typeof WHERES)[number]
 
 let api: HttpApi
+let iot: TestIot
 let gateway: ApiGateway
 let live: LiveSocket
-let iot: TestIot
 let north: Place
 let south: Place
 let theirs: Place
@@ -34,7 +34,7 @@ const table: { http: string[][]; live: string[][] } = { http: [], live: [] }
 
 beforeAll(async () => {
   iot = await startTestIot()
-  api = await startHttpApi({ iot: iot.iot })
+  api = await startHttpApi({ iot: iot.iot, iotData: iot.iotData })
   gateway = await startApiGateway(api)
   live = startLiveSocket(api)
   const { master } = api.database

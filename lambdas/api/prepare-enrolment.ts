@@ -1,0 +1,45 @@
+import { addEnrolmentToken } from '../data/enrolments.ts'
+import type { GatewayRef } from '../data/gateway-lease.ts'
+import type { GatewayAddress } from '../../schemas/topics.ts'
+import { removeEndingCertificates } from '../gateways/remove-certificates.ts'
+import { createThing, deletePolicy, deleteThing, putPolicy } from '../gateways/thing-and-policy.ts'
+import type { OnFailure } from '../runtime/with-undo.ts'
+import { newSecret, sha256 } from './one-time-secret.ts'
+import type { Services } from './services.ts'
+
+const TOKEN_LIFETIME_MS = 60 * 60 * 1000
+
+export interface PreparedEnrolment {
+  token: string
+  /** Epoch ms. */
+  expiresAt: number
+  command: string
+}
+
+/**
+ * Thing, policy, then a token, which ends the one before; what is there already stays, but for certificates of before. Run it with
+ * the gateway's lease.
+ */
+export async function prepareEnrolment(
+  { db, iot, apiUrl }: Services,
+  by: { userId: string; requestId: string },
+  gateway: GatewayRef & GatewayAddress,
+  onFailure: OnFailure,
+): Promise<PreparedEnrolment> {
+  const { thingName } = gateway
+  await removeEndingCertificates({ db, iot }, gateway)
+
+  onFailure('delete the Thing', () => deleteThing(iot, thingName))
+  const arnPrefix = await createThing(iot, thingName)
+
+  onFailure('delete the policy', () => deletePolicy(iot, thingName))
+  await putPolicy(iot, arnPrefix, gateway)
+
+  const token = newSecret()
+  const expiresAt = Date.now() + TOKEN_LIFETIME_MS
+  await addEnrolmentToken(db, { ...by, ...gateway, tokenHash: sha256(token), expiresAt })
+  return {
+    ...{ token, expiresAt },
+    command: `gateway-agent enroll --config /etc/gateway-agent/config.yaml --url ${apiUrl} --token ${token}`,
+  }
+}
