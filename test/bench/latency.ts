@@ -3,13 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Page } from 'playwright-core'
 import { startLocalCloud } from '../../local/cloud.ts'
 import { launchChromium } from '../helpers/chromium.ts'
 import { enrolGateway } from '../helpers/gateway-process.ts'
 import { startPlc } from '../helpers/plc.ts'
 import { type Figure, percentile } from './figure.ts'
 import { usageOf } from './process-usage.ts'
+import { shownAt } from './shown-at.ts'
 
 const CHANGES = 100
 const AGENT_MS = 60_000
@@ -103,21 +103,4 @@ export async function benchLatency(): Promise<Figure[]> {
     await cloud.stop()
     rmSync(folder, { recursive: true, force: true })
   }
-}
-
-/** Clock time at which the frame with this value has been drawn: watched inside the page, so that the watching costs nothing. */
-function shownAt(page: Page, value: number): Promise<number> {
-  // As text: this program is not checked against the types of a browser.
-  return page.evaluate<number>(`new Promise((resolve) => {
-    const element = document.querySelector('[data-machine="probe"] [data-tag="count"]')
-    const shows = new RegExp('(^|[^0-9])${value}([^0-9]|$)')
-    const look = () => {
-      if (!shows.test(element.textContent)) return
-      observer.disconnect()
-      requestAnimationFrame(() => setTimeout(() => resolve(Date.now())))
-    }
-    const observer = new MutationObserver(look)
-    observer.observe(element, { subtree: true, childList: true, characterData: true })
-    look()
-  })`)
 }

@@ -12,6 +12,7 @@ const benches: Record<string, () => Promise<Figure | Figure[]>> = {
   modbus: async () => (await import('./agent-load.ts')).benchModbus(),
   opcua: async () => (await import('./agent-load.ts')).benchOpcUa(),
   latency: async () => (await import('./latency.ts')).benchLatency(),
+  live: async () => (await import('./live.ts')).benchLive(),
   completeness: async () => (await import('./completeness.ts')).benchCompleteness(),
   agent: async () => (await import('./agent.ts')).benchAgent(),
 }
