@@ -20,6 +20,8 @@ const RETRY = { firstMs: 10_000, longestMs: ASK_EVERY_MS }
 /** A broker that refuses the new certificate may not have heard of it yet (AWS IoT takes up to 8 minutes for a policy). */
 const TRIAL = { firstMs: 60_000, longestMs: 3_600_000 }
 const DAY_MS = 86_400_000
+/** An authority may give the next certificate the same end as the last: age alone is a reason once a day at most. */
+const LEAST_AGE_MS = DAY_MS
 
 /**
  * Whether a certificate should be replaced because of its age: when a third of its lifetime is left, and not before its
@@ -62,6 +64,7 @@ export class Renewal {
   readonly #retry = new Backoff(RETRY)
   readonly #trial = new Backoff(TRIAL)
   #nextTrialMs = 0
+  #renewedMs = -Infinity
   readonly #stopping = new AbortController()
   #waiting = new AbortController()
   #lossTimer: NodeJS.Timeout | undefined
@@ -141,7 +144,7 @@ export class Renewal {
     const reason =
       state.rotate || state.lifecycle === 'rotating'
         ? 'the cloud asks for it'
-        : endsSoon(identity.certificatePem, Date.now())
+        : endsSoon(identity.certificatePem, Date.now()) && performance.now() - this.#renewedMs > LEAST_AGE_MS
           ? `the present one ends at ${new X509Certificate(identity.certificatePem).validTo}`
           : undefined
     if (!reason) {
@@ -177,6 +180,7 @@ export class Renewal {
     await this.#ask('confirm', next, v.undefined())
     putNewIdentityInForce(configuration.dataDir)
     this.#agent.identity = next
+    this.#renewedMs = performance.now()
     this.#forgetNext()
     connection.use([next])
     log.info(`certificate: ${shortId(next)} is in force, and ${shortId(identity)} has ended`)

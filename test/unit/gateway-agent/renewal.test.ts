@@ -169,6 +169,12 @@ describe('a new certificate', { timeout: 120_000 }, () => {
     })
     await waitFor('the new certificate', () => running.output().includes('is in force, and'), 30_000)
     expect(running.output()).toContain('certificate: getting a new one: the present one ends at')
+    // The new one ends at the same time, which is no reason to get another.
+    const { certificateId } = identityOf(running)
+    const { askedAt } = (await status(running)).certificate.renewal
+    running.process.kill('SIGHUP')
+    for (;;) if ((await status(running)).certificate.renewal.askedAt! > askedAt!) break
+    expect([...running.cloud.valid.keys()]).toEqual([certificateId])
   })
 
   it('that the cloud wants no more is given up', async () => {

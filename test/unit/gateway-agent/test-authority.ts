@@ -31,7 +31,7 @@ export interface TestAuthority {
   caPem: string
   /** Valid from an hour ago for two hours, unless it is said. */
   issue: (commonName: string, validity?: Validity) => Promise<Issued>
-  signRequest: (csrPem: string, commonName: string) => Promise<string>
+  signRequest: (csrPem: string, commonName: string, validity?: Validity) => Promise<string>
   /** Revocation list (PEM) that names these certificates. */
   revoke: (certificatePems: string[]) => Promise<string>
 }
@@ -64,10 +64,10 @@ export async function createAuthority(): Promise<TestAuthority> {
       const certificate = await certify(own.publicKey, commonName, valid)
       return { certificatePem: certificate.toString('pem'), privateKey: await keyObject(own.privateKey) }
     },
-    async signRequest(csrPem, commonName) {
+    async signRequest(csrPem, commonName, valid) {
       const request = new Pkcs10CertificateRequest(csrPem)
       if (!(await request.verify())) throw new Error('the signature of the CSR is wrong')
-      const certificate = await certify(request.publicKey, commonName)
+      const certificate = await certify(request.publicKey, commonName, valid)
       return certificate.toString('pem')
     },
     async revoke(certificatePems) {

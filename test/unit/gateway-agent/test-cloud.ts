@@ -53,6 +53,8 @@ export async function startCloud(
     },
   }
   const ended: string[] = []
+  const first = new X509Certificate(certificatePem)
+  const validity = { notBefore: new Date(first.validFrom), notAfter: new Date(first.validTo) }
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let body = ''
@@ -87,7 +89,7 @@ export async function startCloud(
       const key = keyOf(csr!)
       let certificatePem = [...cloud.valid.values()].find((each) => publicKeyOf(each) === key)
       if (!certificatePem) {
-        certificatePem = await authority.signRequest(csr!, thingName)
+        certificatePem = await authority.signRequest(csr!, thingName, validity)
         cloud.valid.set(certificateIdOf(certificatePem), certificatePem)
       }
       const id = certificateIdOf(certificatePem)
