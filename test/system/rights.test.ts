@@ -135,6 +135,7 @@ async function useEveryRight(): Promise<void> {
   await invoke(functionName('PresenceSweep'))
   watcher.stop()
   await closeSocketByApi()
+  await api.post(`/gateways/${plant.thingName}/revoke`)
 }
 
 const isOnline = (message: LiveServerMessage) =>
