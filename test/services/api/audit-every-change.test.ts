@@ -64,9 +64,3 @@ async function enrolment({ plantId }: Place, admin: string) {
   const created = (await api.request('POST', '/v1/gateways', { as: admin, body })).body as CreatedGateway
   return { body: { token: created.enrolment.token, csr: await createCsr() } }
 }
-
-it('no exception is of a route that is gone', () => {
-  const operations: string[] = routes.map(({ operationId }) => operationId)
-  const gone = [...Object.keys(NOTHING_TO_WRITE), ...BY_A_GATEWAY].filter((one) => !operations.includes(one))
-  expect(gone).toEqual([])
-})

@@ -140,7 +140,7 @@ describe('many machines at once', () => {
   })
 
   it('are changed all or not at all', async () => {
-    const mine = (await createMachines(api.database.master, tenant.tenantId, (await another()).plantId, 2)) as string[]
+    const mine = await createMachines(api.database.master, tenant.tenantId, (await another()).plantId, 2)
     const hidden = await createMachines(api.database.master, tenant.tenantId, (await another()).plantId, 1)
     const before = (await audit('machine.change')).length
     const retire = (ids: string[], as = admin) =>
