@@ -22,7 +22,7 @@ let api: HttpApi
 
 beforeAll(async () => {
   iot = await startTestIot()
-  api = await startHttpApi({ iot: iot.iot })
+  api = await startHttpApi({ iot: iot.iot, iotData: iot.iotData })
 })
 afterAll(async () => {
   await api.close()
