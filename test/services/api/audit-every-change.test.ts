@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { routes } from '../../../lambdas/api/routes.ts'
 import type { CreatedGateway } from '../../../schemas/api.ts'
 import { createCsr } from '../../helpers/csr.ts'
-import { exampleCall, pathOf } from '../../helpers/example-calls.ts'
+import { type ExampleCall, exampleCall, pathOf } from '../../helpers/example-calls.ts'
 import { type HttpApi, startHttpApi } from '../../helpers/http-api.ts'
 import { createPlaces, type Place } from '../../helpers/places.ts'
 import { createUser } from '../../helpers/tenants.ts'
@@ -37,10 +37,13 @@ const changing = routes.filter(
 it.each(changing.map((route) => ({ route, name: `${route.method} ${route.path}` })))(
   '$name is written down',
   async ({ route: { method, path, operationId } }) => {
-    const { tenant, places } = await createPlaces(api.database.master, ['north'])
-    const [place] = places as [Place]
+    const { tenant, places } = await createPlaces(api.database.master, ['north', 'south'])
+    const [place, elsewhere] = places as [Place, Place]
     const admin = await createUser(api.database.master, tenant.tenantId, 'admin', 'all')
-    const call = operationId === 'enrol' ? await enrolment(place, admin) : await exampleCall(operationId, place)
+    const call: ExampleCall =
+      operationId === 'enrol' ? await enrolment(place, admin) : await exampleCall(operationId, place)
+    // Its example stays where it is, which changes nothing.
+    if (operationId === 'moveGateway') call.body = { plantId: elsewhere.plantId }
     const answer = await api.request(method, pathOf(path, call), {
       ...(operationId !== 'enrol' && { as: admin }),
       ...(call.body !== undefined && { body: call.body }),
