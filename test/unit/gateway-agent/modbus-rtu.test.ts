@@ -4,8 +4,8 @@ import type { Driver, TagSource } from '../../../gateway-agent/src/drivers/drive
 import { createModbusRtu } from '../../../gateway-agent/src/drivers/modbus.ts'
 import { crc16 } from '../../../gateway-agent/src/drivers/modbus-rtu.ts'
 import { startSerialPlc, type SerialPlc } from '../../helpers/serial-plc.ts'
+import { readWhenBack } from './read-when-back.ts'
 import { silentLog } from './silent-log.ts'
-import { waitFor } from './wait-for.ts'
 
 const TIMEOUT_MS = 200
 const source = (address: string, more: Partial<TagSource> = {}): TagSource => ({ name: address, address, ...more })
@@ -126,18 +126,7 @@ describe('Modbus RTU over a pair of pseudo terminals', { timeout: 15_000 }, () =
     await plc.pullOut()
     await expect(device.read(tags)).rejects.toThrow(DeviceDown)
     await plc.plugIn()
-    let seen: unknown
-    const poll = setInterval(
-      () =>
-        void device.read(tags).then(
-          ([value]) => (seen = value),
-          () => undefined,
-        ),
-      50,
-    )
-    await waitFor('the meter to answer again', () => seen !== undefined)
-    clearInterval(poll)
-    expect(seen).toEqual({ value: 5, quality: 'good' })
+    expect(await readWhenBack(device, tags)).toEqual([{ value: 5, quality: 'good' }])
     expect(links).toEqual([true, false, true])
   })
 

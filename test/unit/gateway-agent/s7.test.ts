@@ -6,8 +6,8 @@ import { createS7 } from '../../../gateway-agent/src/drivers/s7.ts'
 import { parseS7Tag } from '../../../gateway-agent/src/drivers/s7-tag.ts'
 import { startS7Plc, type S7Plc } from '../../helpers/s7-plc.ts'
 import { startTamperedLine, type TamperedLine } from '../../helpers/tampered-line.ts'
+import { readWhenBack } from './read-when-back.ts'
 import { silentLog } from './silent-log.ts'
-import { waitFor } from './wait-for.ts'
 
 const TIMEOUT_MS = 300
 const source = (address: string, type?: string, length?: number): TagSource => ({
@@ -279,17 +279,7 @@ describe('answers of an S7 PLC that are not what they should be', { timeout: 15_
     await expect(device.read(tags)).rejects.toThrow('ECONNREFUSED')
     plc = await startS7Plc(port)
     plc.memory = memory
-    let seen: unknown
-    const poll = setInterval(
-      () =>
-        void device.read(tags).then(
-          ([value]) => (seen = value),
-          () => undefined,
-        ),
-      50,
-    )
-    await waitFor('the PLC to answer again', () => seen !== undefined)
-    clearInterval(poll)
+    expect(await readWhenBack(device, tags)).toEqual([{ value: 2, quality: 'good' }])
     await device.close()
     expect(links).toEqual([true, false, true])
   })
