@@ -1,3 +1,4 @@
+import { columns } from './columns.ts'
 import type { Configuration, Tag } from './configuration.ts'
 import type { DataValue } from './drivers/driver.ts'
 import { openDriver, placeOf } from './drivers/open-driver.ts'
@@ -24,14 +25,7 @@ export async function readOnce({ devices, machines }: Configuration, print: (lin
     }
     rows.push(...wanted.map(({ slug, tag }, index) => rowOf(slug, tag, scaled(tag, values[index]!))))
   }
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]!.length)))
-  for (const row of rows)
-    print(
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
+  for (const line of columns(rows)) print(line)
   return rows.every((row) => row[4] !== 'bad' && !row[4]!.startsWith('bad:'))
 }
 

@@ -1,5 +1,6 @@
 import type { AgentStatus, BufferStatus } from './agent-status.ts'
 import { askOnce } from './ask-agent.ts'
+import { columns } from './columns.ts'
 
 const DAY_SEC = 86_400
 const MEGABYTE = 1024 * 1024
@@ -32,17 +33,17 @@ export function linesOf(status: AgentStatus, now: number): string[] {
     ...(renewal.fault === null ? [] : [`cloud        does NOT answer as it should: ${renewal.fault}`]),
     ...bufferLines(status.buffer),
     '',
-    ...table(
+    ...columns([
       ['device', 'driver', 'link', 'cycle ms', 'longest', 'skipped', 'lost'],
-      devices.map(({ name, driver, isUp, cycleMs, skippedCycles, lostReadings }) => [
+      ...devices.map(({ name, driver, isUp, cycleMs, skippedCycles, lostReadings }) => [
         ...[name, driver, isUp ? 'up' : 'DOWN', cycleMs.last.toFixed(0), cycleMs.longest.toFixed(0)],
         ...[String(skippedCycles), String(lostReadings)],
       ]),
-    ),
+    ]),
     '',
-    ...table(
+    ...columns([
       ['machine', 'tag', 'value', 'quality', 'age'],
-      tags.map(({ machine, name, value, unit, quality, fault, timestamp }) => [
+      ...tags.map(({ machine, name, value, unit, quality, fault, timestamp }) => [
         ...[
           machine,
           name,
@@ -50,7 +51,7 @@ export function linesOf(status: AgentStatus, now: number): string[] {
         ],
         ...[fault ? `${quality}: ${fault}` : quality, duration((now - timestamp) / 1000)],
       ]),
-    ),
+    ]),
   ]
 }
 
@@ -82,16 +83,4 @@ export function duration(seconds: number): string {
     .slice(first, first + 2)
     .map(([count, unit]) => `${count} ${unit}`)
     .join(' ')
-}
-
-/** Columns as wide as their widest cell. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const all = [head, ...rows]
-  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]!.length)))
-  return all.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd(),
-  )
 }
