@@ -14,6 +14,9 @@ import { waitFor } from '../unit/gateway-agent/wait-for.ts'
 import { startPlc, type TestPlc } from './plc.ts'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 
+/** A certificate that need not be replaced while the agent is measured: that costs memory. */
+const YEAR_MS = 365 * 86_400_000
+
 /** The bundled agent, as a gateway runs it, between a PLC and a broker of the test's own, on a line that can be cut. */
 export interface AgentUnderTest {
   plc: TestPlc
@@ -41,7 +44,7 @@ ${machines}
 `,
   )
   const { cloud, identity } = await startCloud(authority, broker, (apiUrl) =>
-    testIdentity(authority, line.port, apiUrl),
+    testIdentity(authority, line.port, apiUrl, { notBefore: new Date(), notAfter: new Date(Date.now() + YEAR_MS) }),
   )
   keepIdentity(folder, identity)
   const program = bundleAgent(join(folder, 'program'), { selfContained: false })
