@@ -1,0 +1,137 @@
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { connectAsync } from 'mqtt'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest'
+import { identityFiles, readIdentity, type Identity } from '../../gateway-agent/src/identity.ts'
+import type { Gateway, Plant } from '../../schemas/api.ts'
+import { signIn, type ApiClient } from '../helpers/api-client.ts'
+import { prepareCountingGateway, type CountingGateway } from '../helpers/counting-gateway.ts'
+
+const endpoints = inject('endpoints')
+const ca = readFileSync(join(import.meta.dirname, '../..', endpoints.mqtt.caFile))
+const cleanup: (() => unknown)[] = []
+let database: pg.Client
+let api: ApiClient
+beforeAll(async () => {
+  database = new pg.Client({ connectionString: endpoints.postgres.url })
+  await database.connect()
+  cleanup.push(() => database.end())
+  api = await signIn(
+    endpoints,
+    endpoints.users.find(({ tenant, role }) => tenant === 'norpan' && role === 'admin')!.email,
+  )
+})
+afterAll(async () => {
+  for (const undo of cleanup.reverse()) await undo()
+})
+
+async function start(machine: string): Promise<{ gateway: CountingGateway; agent: ChildProcess }> {
+  const gateway = await prepareCountingGateway(endpoints, { machine, intervalMs: 100 })
+  cleanup.push(() => gateway.stop())
+  const agent = gateway.start()
+  await vi.waitFor(async () => expect((await stored(machine)).rows).toBeGreaterThan(5), 30_000)
+  return { gateway, agent }
+}
+
+/** Of the machine, in whatever plant. */
+async function stored(machine: string) {
+  const { rows } = await database.query<{
+    rows: string
+    distinct: string
+    first: string
+    last: string
+    plants: string
+  }>(
+    `select count(*)::text as rows, count(distinct e.seq)::text as distinct, min(e.seq)::text as first,
+       max(e.seq)::text as last, count(distinct m.plant_id)::text as plants
+     from telemetry_events e join machines m on m.id = e.machine_id where m.slug = $1`,
+    [machine],
+  )
+  const row = rows[0]!
+  return {
+    ...{ rows: Number(row.rows), distinct: Number(row.distinct), plants: Number(row.plants) },
+    ...{ first: Number(row.first), last: Number(row.last) },
+  }
+}
+
+async function expectEachOnce(machine: string, beyond: number): Promise<void> {
+  await vi.waitFor(async () => {
+    const { rows, distinct, first, last } = await stored(machine)
+    expect(last).toBeGreaterThan(beyond)
+    expect(rows).toBe(last - first + 1)
+    expect(distinct).toBe(rows)
+  }, 60_000)
+}
+
+const gatewayOf = async ({ thingName }: CountingGateway) => (await api.get(`/gateways/${thingName}`)) as Gateway
+
+function isTaken({ thingName, certificatePem, privateKey }: Identity): Promise<boolean> {
+  const { host, port } = endpoints.mqtt
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' })
+  const options = { clientId: thingName, protocolVersion: 4 as const, reconnectPeriod: 0, connectTimeout: 5000 }
+  return connectAsync(`mqtts://${host}:${port}`, { ...options, cert: certificatePem, key, ca }).then(
+    async (client) => {
+      await client.endAsync(true)
+      return true
+    },
+    () => false,
+  )
+}
+
+it('a rotation while values count up, with kill -9 at its steps: each seq once, and only the newest certificate is taken', async () => {
+  const { gateway, agent: first } = await start('rotating')
+  let agent = first
+  const { dataDir, thingName } = gateway
+  const made = identityFiles(dataDir, 'identity.new')
+  const certificates = [readIdentity(dataDir)]
+
+  /** Rotates; the agent is killed as soon as `when` holds, and started again. */
+  const rotate = async (when?: () => boolean) => {
+    const { certificateId } = readIdentity(dataDir)
+    expect(((await api.post(`/gateways/${thingName}/rotate`)) as Gateway).lifecycle).toBe('rotating')
+    agent.kill('SIGHUP')
+    if (when) {
+      await vi.waitFor(() => expect(when()).toBe(true), { timeout: 30_000, interval: 1 })
+      agent.kill('SIGKILL')
+      await once(agent, 'exit')
+      agent = gateway.start()
+    }
+    await vi.waitFor(
+      async () => {
+        expect(readIdentity(dataDir).certificateId).not.toBe(certificateId)
+        expect((await gatewayOf(gateway)).lifecycle).toBe('active')
+      },
+      { timeout: 60_000, interval: 100 },
+    )
+    certificates.push(readIdentity(dataDir))
+  }
+  const sessions = (await gatewayOf(gateway)).sessionsLastDay
+  await rotate()
+  const { connection, sessionsLastDay } = await gatewayOf(gateway)
+  expect({ connection, sessionsLastDay }).toEqual({ connection: 'online', sessionsLastDay: sessions + 1 })
+  await rotate(() => existsSync(made.privateKey))
+  await rotate(() => existsSync(made.identity))
+
+  await expectEachOnce('rotating', (await stored('rotating')).last + 20)
+  agent.kill('SIGTERM')
+  await once(agent, 'exit')
+  const taken = []
+  for (const certificate of certificates) taken.push(await isTaken(certificate))
+  expect(taken).toEqual([false, false, false, true])
+  await expectEachOnce('rotating', 0)
+}, 240_000)
+
+it('a gateway that is moved sends to its new plant, and no reading is missing', async () => {
+  const { gateway } = await start('moving')
+  const other = (await api.post('/plants', {
+    ...{ slug: 'planta-nueva', province: 'sf', name: 'Planta Nueva', timeZone: 'America/Argentina/Cordoba' },
+  })) as Plant
+  await api.post(`/gateways/${gateway.thingName}/move`, { plantId: other.plantId })
+  const { last } = await stored('moving')
+  await vi.waitFor(() => expect(readIdentity(gateway.dataDir).plant).toBe(other.slug), 60_000)
+  await expectEachOnce('moving', last + 30)
+  expect((await stored('moving')).plants).toBe(2)
+}, 180_000)
