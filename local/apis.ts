@@ -5,6 +5,7 @@ import type { CloudPorts } from './cloud-ports.ts'
 import type { Deployment } from './deployment.ts'
 import { Accounts } from './firebase/accounts.ts'
 import { serveFirebaseAuth } from './firebase/auth-endpoint.ts'
+import { serveDocs } from './http/docs-page.ts'
 import { MAX_PAYLOAD_BYTES, serveHttpApi } from './http/http-api.ts'
 import { listen, rawServer, server } from './http/server.ts'
 import { serveWeb } from './http/web.ts'
@@ -79,6 +80,7 @@ export async function startProductApis(
   api.get('/local/metrics', (_request, reply) =>
     reply.type('text/plain; version=0.0.4').send(metrics.toPrometheusText()),
   )
+  serveDocs(api)
   serveHttpApi(api, httpApi, functionNamed)
   await start(lifetime, 'HTTP API', api, ports.api)
 

@@ -16,6 +16,8 @@ const benches: Record<string, () => Promise<Figure | Figure[]>> = {
   completeness: async () => (await import('./completeness.ts')).benchCompleteness(),
   agent: async () => (await import('./agent.ts')).benchAgent(),
   'agent-backlog': async () => (await import('./agent.ts')).benchWholeBacklog(),
+  'cold-start': async () => (await import('./cold-start.ts')).benchColdStart(),
+  api: async () => (await import('./api.ts')).benchApi(),
 }
 
 /** It takes 24 minutes. */

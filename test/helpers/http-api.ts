@@ -166,6 +166,8 @@ function expectDescribed(event: APIGatewayProxyEventV2, { status, headers, body 
     'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
     'cache-control': 'no-store',
   })
+  // The page asks its own origin, and no other one may read.
+  expect(Object.keys(headers).filter((name) => name.startsWith('access-control'))).toEqual([])
   if (contentType === 'application/problem+json') {
     expect(v.parse(v.strictObject(Problem.entries), body)).toMatchObject({ status, requestId: headers['x-request-id'] })
     return
