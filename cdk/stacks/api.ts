@@ -147,7 +147,11 @@ export class ApiStack extends Stack {
         actions: ['iot:DeleteCertificate', 'iot:DescribeCertificate', 'iot:DetachPolicy', 'iot:UpdateCertificate'],
         resources: [all('cert')],
       }),
-      new PolicyStatement({ actions: ['iot:DetachThingPrincipal', 'iot:ListCertificates'], resources: ['*'] }),
+      new PolicyStatement({ actions: ['iot:DeleteConnection'], resources: [all('client')] }),
+      new PolicyStatement({
+        actions: ['iot:DescribeEndpoint', 'iot:DetachThingPrincipal', 'iot:ListCertificates'],
+        resources: ['*'],
+      }),
     ]
   }
 

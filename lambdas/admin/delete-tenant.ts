@@ -1,7 +1,7 @@
 /**
  * Removes all of a tenant in steps of seconds, each of which may be repeated:
  *
- *   gateways   certificates, policies and Things at AWS IoT    connections end with them
+ *   gateways   certificates, policies and Things at AWS IoT, then the connection
  *   accounts   at Firebase
  *   keys       in Redis, once the consumers have forgotten the tenant
  *   rows       of every table that has rows of tenants, the audit log with them
@@ -15,6 +15,7 @@ import { closeConnections } from '../data/close-connections.ts'
 import { findTenantKeys, removeKeys, type TenantKeys } from '../data/tenant-keys.ts'
 import { countRows, eraseRows, eraseTenant, tablesToErase } from '../data/tenant-rows.ts'
 import { beginDeletion, certificatesOf, findTenant, listGatewaysOf, peopleOf, type Person } from '../data/tenants.ts'
+import { disconnect } from '../gateways/disconnect.ts'
 import { removeFromIot } from '../gateways/remove-from-iot.ts'
 import { runBounded } from '../runtime/run-bounded.ts'
 import { type Command, type Services } from './services.ts'
@@ -55,7 +56,7 @@ const next = (cursor: string, message: string, waitMs = 0): AdminAnswer => ({
 })
 
 async function gateways(services: Services, tenant: Tenant, after: string): Promise<AdminAnswer> {
-  const { db, redis, iot } = services
+  const { db, redis, iot, iotData } = services
   if (after === '') {
     const people = await peopleOf(db, tenant.id)
     await forgetUsers(redis, people)
@@ -67,6 +68,7 @@ async function gateways(services: Services, tenant: Tenant, after: string): Prom
   for (const thingName of names) {
     if (Date.now() > until) return next(`gateways:${thingName}`, `gateways before ${thingName} are gone from AWS IoT`)
     await removeFromIot(iot, thingName, await certificatesOf(db, thingName))
+    await disconnect(iotData, thingName)
   }
   return next('accounts:', 'all gateways are gone from AWS IoT')
 }

@@ -1,5 +1,6 @@
 import type { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
 import type { IoTClient } from '@aws-sdk/client-iot'
+import type { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
 import type { Kysely } from 'kysely'
 import type { AdminAnswer, AdminCommand } from '../../schemas/admin.ts'
 import type { Database } from '../data/database.ts'
@@ -12,6 +13,7 @@ export interface Services {
   db: Kysely<Database>
   redis: Redis
   iot: IoTClient
+  iotData: IoTDataPlaneClient
   sockets: ApiGatewayManagementApiClient
   /** Opened by the commands that need it only. */
   accounts: () => Promise<Accounts>

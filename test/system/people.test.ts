@@ -103,13 +103,14 @@ it('is out at once when disabled, and cannot sign in any more', async () => {
 })
 
 it('goes with the company, whose gateways get no connection any more', async () => {
-  await (await mqtt()).endAsync()
+  const connection = await mqtt()
+  const cut = new Promise<void>((resolve) => connection.once('close', () => resolve()))
   const sockets = await openLiveSocket(admin)
   const step = async (cursor?: string) =>
     company.admin({ command: 'tenant delete', slug: COMPANY, ...(cursor !== undefined && { cursor }) })
   let answer = await step()
   while (answer.status === 'working' && answer.waitMs === 0) answer = await step(answer.cursor)
-  await sockets.closed
+  await Promise.all([sockets.closed, cut])
   expect((await admin.request('GET', '/me')).status).toBe(403)
   await expect(mqtt()).rejects.toThrow()
   expect(answer).toMatchObject({ status: 'working', message: expect.stringContaining('consumers') as string })
