@@ -1,13 +1,11 @@
 /** `npm start`: the whole system on this machine, until Ctrl-C. */
-import { rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startLocalCloud } from './cloud.ts'
 import type { Endpoints } from './endpoints.ts'
-import { endLeftovers } from './leftovers.ts'
+import { forget } from './forget.ts'
 import { Lifetime } from './lifetime.ts'
-import { AlreadyRunning, lock } from './lock.ts'
-import { removePostgresData } from './postgres-home.ts'
+import { AlreadyRunning } from './lock.ts'
 
 const USAGE = `usage: npm start -- [--port N] [--fresh] [--no-demo]
 
@@ -37,26 +35,6 @@ function flags(args: string[]): Flags {
   if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65536))
     throw new Error(`--port ${values.port!}: must be 1 to 65535`)
   return { port, fresh: values.fresh, demo: values.demo }
-}
-
-/** Everything but what only saves time: synthesized templates and an unpacked Redis. */
-async function forget(): Promise<void> {
-  lock(ROOT_DIR).release() // a running system is not to lose its data
-  await endLeftovers(ROOT_DIR)
-  removePostgresData(join(ROOT_DIR, 'postgres'))
-  for (const name of [
-    'redis',
-    'queues',
-    'gateways',
-    'ca',
-    'logs',
-    'iot-registry.json',
-    'retained-messages.json',
-    'firebase-accounts.json',
-    'endpoints.json',
-  ]) {
-    rmSync(join(ROOT_DIR, name), { recursive: true, force: true })
-  }
 }
 
 function table({ web, api, realtime, mqtt, postgres, redis, sqs, metrics, users, gateways }: Endpoints): string {
@@ -93,7 +71,7 @@ async function main({ port, fresh, demo }: Flags): Promise<void> {
     lifetime.end().then(() => process.exit(0), fail)
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop(signal))
-  if (fresh) await forget()
+  await forget(ROOT_DIR, fresh)
   console.log('Starting the local cloud')
   try {
     const { endpoints } = await startLocalCloud({ rootDir: ROOT_DIR, demo, webPort: port, lifetime, say: console.log })
