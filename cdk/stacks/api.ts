@@ -3,10 +3,14 @@ import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
 import { HttpApi, HttpMethod, HttpStage, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2'
 import { HttpLambdaAuthorizer, HttpLambdaResponseType } from 'aws-cdk-lib/aws-apigatewayv2-authorizers'
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
+import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
+import { Rule, Schedule } from 'aws-cdk-lib/aws-events'
+import { LambdaFunction as Invoke } from 'aws-cdk-lib/aws-events-targets'
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
 import { LogGroup } from 'aws-cdk-lib/aws-logs'
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager'
 import type { Construct } from 'constructs'
+import { alarm } from '../constructs/alarm.ts'
 import { type Access, houseFunction, type Surroundings } from '../constructs/lambda.ts'
 import type { DataStack } from './data.ts'
 import type { LiveStack } from './live.ts'
@@ -119,9 +123,71 @@ export class ApiStack extends Stack {
       access: [postgres.as('iot_admin'), redis.access, live.posting, accounts, { statements: this.#removal() }],
     })
 
+    const reconciler = houseFunction(this, 'ReconcileGateways', surroundings, {
+      folder: 'reconcile-gateways',
+      description: 'Compares gateways with AWS IoT, and finishes what was interrupted there',
+      memoryMb: 256,
+      timeout: Duration.minutes(5),
+      access: [postgres.as('iot_gateways'), { statements: this.#reconciling() }],
+    })
+    new Rule(this, 'ReconcileGatewaysSchedule', {
+      description: 'What a failed call has left at AWS IoT is gone within a quarter of an hour',
+      schedule: Schedule.rate(Duration.minutes(15)),
+      targets: [new Invoke(reconciler)],
+    })
+    alarm(this, 'GatewayDifferencesAlarm', settings, {
+      heading: 'Gateways: AWS IoT and the database differ',
+      description: 'Something of a gateway exists at one of them only, and was not repaired.',
+      metric: new Metric({
+        namespace: 'IotTelemetry',
+        metricName: 'GatewayDifferences',
+        dimensionsMap: { service: 'reconcile-gateways' },
+        statistic: 'max',
+        period: Duration.minutes(15),
+      }),
+      atLeast: 1,
+      periods: 2,
+    })
+
     new CfnOutput(this, 'ApiUrl', { value: httpApi.apiEndpoint })
     new CfnOutput(this, 'AdminFunctionName', { value: admin.functionName })
     new CfnOutput(this, 'FirebaseServiceAccountSecret', { value: serviceAccount.secretName })
+  }
+
+  /** To list what there is, and then what the API does, without new certificates. */
+  #reconciling(): PolicyStatement[] {
+    const all = (resource: string) =>
+      this.formatArn({ service: 'iot', resource, resourceName: '*', arnFormat: ArnFormat.SLASH_RESOURCE_NAME })
+    return [
+      new PolicyStatement({ actions: ['iot:CreateThing', 'iot:DeleteThing'], resources: [all('thing')] }),
+      new PolicyStatement({ actions: ['iot:DeleteConnection'], resources: [all('client')] }),
+      new PolicyStatement({
+        actions: [
+          'iot:CreatePolicy',
+          'iot:CreatePolicyVersion',
+          'iot:DeletePolicy',
+          'iot:DeletePolicyVersion',
+          'iot:GetPolicy',
+          'iot:ListPolicyVersions',
+        ],
+        resources: [all('policy')],
+      }),
+      new PolicyStatement({
+        actions: ['iot:DeleteCertificate', 'iot:DescribeCertificate', 'iot:DetachPolicy', 'iot:UpdateCertificate'],
+        resources: [all('cert')],
+      }),
+      new PolicyStatement({
+        actions: [
+          'iot:DescribeEndpoint',
+          'iot:DetachThingPrincipal',
+          'iot:ListCertificates',
+          'iot:ListPolicies',
+          'iot:ListPrincipalThings',
+          'iot:ListThings',
+        ],
+        resources: ['*'],
+      }),
+    ]
   }
 
   /** Gateways of a tenant that is deleted. */

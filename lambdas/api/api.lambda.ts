@@ -14,7 +14,7 @@ import {
   redisEnvironment,
   retentionEnvironment,
 } from '../runtime/environment.ts'
-import { mqttEndpoint } from '../gateways/endpoint.ts'
+import { iotDataEndpoint } from '../gateways/endpoint.ts'
 import { AMAZON_ROOT_CAS } from '../gateways/amazon-root-cas.ts'
 import { frame } from '../runtime/frame.ts'
 import { openPostgres } from '../runtime/postgres.ts'
@@ -42,12 +42,7 @@ const services = {
   db: openPostgres<Database>(environment).db,
   redis: openRedis(environment),
   iot,
-  iotData: new IoTDataPlaneClient({
-    // The account's own address, which is not the same everywhere; an address in the environment goes before it.
-    ...(environment.AWS_ENDPOINT_URL_IOT_DATA_PLANE === undefined && {
-      endpoint: async () => ({ protocol: 'https:', hostname: await mqttEndpoint(iot), path: '/' }),
-    }),
-  }),
+  iotData: new IoTDataPlaneClient(iotDataEndpoint(iot, environment.AWS_ENDPOINT_URL_IOT_DATA_PLANE)),
   // Its endpoint comes from AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI.
   sockets: new ApiGatewayManagementApiClient(),
   accounts: () => (accounts ??= openedAccounts()),

@@ -9,6 +9,7 @@ import * as presence from './migrations/0007-presence.ts'
 import * as rollups from './migrations/0008-rollups.ts'
 import * as completeness from './migrations/0009-completeness.ts'
 import * as tenantLifecycle from './migrations/0010-tenant-lifecycle.ts'
+import * as reconcilingGateways from './migrations/0011-reconciling-gateways.ts'
 
 /**
  * Every migration, by the name under which the database remembers it. A record and no folder scan, as they are bundled.
@@ -25,4 +26,5 @@ export const migrations: Record<string, Migration> = {
   '0008-rollups': rollups,
   '0009-completeness': completeness,
   '0010-tenant-lifecycle': tenantLifecycle,
+  '0011-reconciling-gateways': reconcilingGateways,
 }

@@ -1,4 +1,5 @@
 import { DescribeEndpointCommand, type IoTClient } from '@aws-sdk/client-iot'
+import type { IoTDataPlaneClientConfig } from '@aws-sdk/client-iot-data-plane'
 
 const known = new WeakMap<IoTClient, Promise<string>>()
 
@@ -17,4 +18,10 @@ async function describe(iot: IoTClient): Promise<string> {
   const { endpointAddress } = await iot.send(new DescribeEndpointCommand({ endpointType: 'iot:Data-ATS' }))
   if (endpointAddress === undefined) throw new Error('DescribeEndpoint gave no address')
   return endpointAddress
+}
+
+/** Where the data plane answers: at the account's own address, unless the environment names another (`given`). */
+export function iotDataEndpoint(iot: IoTClient, given: string | undefined): IoTDataPlaneClientConfig {
+  if (given !== undefined) return {}
+  return { endpoint: async () => ({ protocol: 'https:', hostname: await mqttEndpoint(iot), path: '/' }) }
 }

@@ -60,11 +60,18 @@ export async function enrol({
 
 class Busy extends Error {}
 
-async function createGateway(session: ApiSession, body: { thingName: string; plantId: string | undefined }) {
+async function createGateway(
+  session: ApiSession,
+  body: { thingName: string; plantId: string | undefined },
+  isRetry = false,
+): Promise<CreatedGateway> {
   const answer = await request(session, 'POST', '/v1/gateways', body)
   if (answer.status === CONFLICT && answer.headers.has('retry-after')) throw new Busy(await answer.text())
-  if (answer.status === CONFLICT) {
-    throw new Error(`${body.thingName} is enrolled, but its certificate is not here: npm start -- --fresh`)
+  if (answer.status === CONFLICT && !isRetry) {
+    // Enrolled, but its certificate is not here, and the token of then is too old: as for a gateway whose disk is lost.
+    const revoked = await request(session, 'POST', `/v1/gateways/${body.thingName}/revoke`)
+    if (revoked.ok) return createGateway(session, body, true)
+    throw new Error(`POST /v1/gateways/${body.thingName}/revoke answered ${revoked.status}: ${await revoked.text()}`)
   }
   if (!answer.ok) throw new Error(`POST /v1/gateways answered ${answer.status}: ${await answer.text()}`)
   return v.parse(CreatedGateway, await answer.json())

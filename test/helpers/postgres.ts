@@ -10,7 +10,9 @@ export interface TestDatabase {
   /** As master, whom row-level security does not bind. */
   master: pg.Pool
   /** Variables that make a function under test use this database in the given role. */
-  environment(role: 'iot_ingest' | 'iot_api' | 'iot_admin' | 'iot_rollup' | 'iot_quarantine'): Record<string, string>
+  environment(
+    role: 'iot_ingest' | 'iot_api' | 'iot_admin' | 'iot_rollup' | 'iot_quarantine' | 'iot_gateways',
+  ): Record<string, string>
   /** Ends the connections of the roles and refuses new ones, or lets them in again. */
   letIn(open: boolean): Promise<void>
   close(): Promise<void>

@@ -5,18 +5,23 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { IoTClient, ListThingPrincipalsCommand } from '@aws-sdk/client-iot'
-import { afterAll, afterEach, expect, inject, it } from 'vitest'
+import { DeleteConnectionCommand, IoTDataPlaneClient, ResourceNotFoundException } from '@aws-sdk/client-iot-data-plane'
+import { afterAll, afterEach, expect, inject, it, vi } from 'vitest'
+import type { Gateway } from '../../schemas/api.ts'
 import { openSession } from '../../local/demo/api-session.ts'
 import { COMPANIES } from '../../local/demo/companies.ts'
 import { startGateway } from '../../local/demo/gateway.ts'
 import { Lifetime } from '../../local/lifetime.ts'
+import { signIn } from '../helpers/api-client.ts'
 
 const endpoints = inject('endpoints')
-const iot = new IoTClient({
+const options = {
   endpoint: endpoints.iot.url,
   region: 'us-east-1',
   credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
-})
+}
+const iot = new IoTClient(options)
+const iotData = new IoTDataPlaneClient(options)
 const folder = mkdtempSync(join(tmpdir(), 'enrolment-'))
 const thingName = `granix-ba-${randomUUID().slice(0, 8)}`
 const plant = { ...COMPANIES[0]!.plants[0]!, thingName, machines: [{ slug: 'enrolment-pump', kind: 'pump' as const }] }
@@ -28,6 +33,7 @@ afterEach(async () => {
 afterAll(() => {
   rmSync(folder, { recursive: true })
   iot.destroy()
+  iotData.destroy()
 })
 
 /** The API behind a line that loses the answer to an enrolment, and tells when that has happened. */
@@ -89,4 +95,22 @@ it('a demo gateway that is ended between its certificate’s making and its writ
   expect(await principals()).toEqual([made])
   expect(readFileSync(join(import.meta.dirname, '../..', certFile), 'utf8')).toContain('BEGIN CERTIFICATE')
   expect(existsSync(join(folder, 'gateways', thingName, 'enrolment-token'))).toBe(false)
+})
+
+it('a revoked gateway is off the line when the answer comes, and the broker refuses it from then on', async () => {
+  await start(endpoints.api.url).started
+  const admin = endpoints.users.find(({ tenant, role }) => tenant === 'granix' && role === 'admin')!
+  const api = await signIn(endpoints, admin.email)
+  const gateway = async () => (await api.get(`/gateways/${thingName}`)) as Gateway
+  await vi.waitFor(async () => expect((await gateway()).connection).toBe('online'), 20_000)
+  expect((await gateway()).lifecycle).toBe('active')
+  expect(await api.post(`/gateways/${thingName}/revoke`)).toMatchObject({ lifecycle: 'revoked' })
+  // It finds no connection to end.
+  const end = () => iotData.send(new DeleteConnectionCommand({ clientId: thingName }))
+  await expect(end()).rejects.toThrow(ResourceNotFoundException)
+  expect(await principals()).toEqual([])
+  const log = () => readFileSync(join(folder, 'logs', `${thingName}.log`), 'utf8')
+  await vi.waitFor(() => expect(log()).toMatch(/refused|not authorized/i), 20_000)
+  await expect(end()).rejects.toThrow(ResourceNotFoundException)
+  expect((await gateway()).lifecycle).toBe('revoked')
 })

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import { ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import pg from 'pg'
 import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest'
 import type { DeadLetterPage, PlantPage } from '../../schemas/api.ts'
 import type { LiveServerMessage } from '../../schemas/live.ts'
@@ -134,6 +135,8 @@ async function useEveryRight(): Promise<void> {
   await vi.waitFor(() => expect(watcher.messages.some(isOnline)).toBe(true), 10_000)
   await invoke(functionName('PresenceSweep'))
   watcher.stop()
+  await api.post(`/gateways/${plant.thingName}/revoke`)
+  await deleteHalfWay()
   await closeSocketByApi()
   await api.post(`/gateways/${plant.thingName}/revoke`)
 }
@@ -141,6 +144,27 @@ async function useEveryRight(): Promise<void> {
 const isOnline = (message: LiveServerMessage) =>
   message.type === 'delta' &&
   message.gateways.some(({ thingName, connection }) => thingName === plant.thingName && connection === 'online')
+
+/** A gateway whose deletion has stopped before AWS IoT was told, and which has lost its policy: the reconciler's to finish. */
+async function deleteHalfWay(): Promise<void> {
+  const { thingName } = await enrolGateway(endpoints, {
+    ...{ tenant: 'norpan', plant: plant.plant, folder },
+    devices: '  - { name: none, driver: modbus-tcp, host: 127.0.0.1, port: 1, unitId: 1 }',
+    machines: '  - { slug: none, device: none, intervalMs: 60000, tags: { a: { address: "coil:0" } } }',
+  })
+  const database = new pg.Client({ connectionString: endpoints.postgres.url })
+  await database.connect()
+  await database.query(`update gateways set lifecycle = 'revoked', delete_requested_at = 1 where thing_name = $1`, [
+    thingName,
+  ])
+  await database.query(
+    `update gateway_certificates set state = 'ending' where gateway_id = (select id from gateways where thing_name = $1)`,
+    [thingName],
+  )
+  await database.end()
+  await invoke(functionName('ReconcileGateways'))
+  expect((await api.request('GET', `/gateways/${thingName}`)).status).toBe(404)
+}
 
 async function closeSocketByApi(): Promise<void> {
   const viewer = endpoints.users.find(({ role }) => role === 'viewer')!

@@ -37,6 +37,7 @@ const ENVIRONMENT: Record<string, string[]> = {
     'HOT_RETENTION_DAYS',
     'REALTIME_URL',
   ],
+  ReconcileGateways: POSTGRES,
   Authorizer: ['FIREBASE_PROJECT_ID'],
   Admin: [...POSTGRES, ...REDIS, ...POSTING, ...ACCOUNTS],
 }
@@ -89,6 +90,7 @@ describe('functions', () => {
       ['RollupSchedule', 'rate(1 minute)'],
       ['PresenceSweepSchedule', 'rate(1 minute)'],
       ['RedriveSchedule', 'rate(1 minute)'],
+      ['ReconcileGatewaysSchedule', 'rate(15 minutes)'],
     ])
     // One run of it at a time.
     expect(functions['Redrive']?.properties.Timeout).toBeLessThan(60)
@@ -97,6 +99,7 @@ describe('functions', () => {
   it.each([
     ['PresenceSweep', 'StatusPipelineBehind'],
     ['Rollup', 'RollupHoursWaiting'],
+    ['ReconcileGateways', 'GatewayDifferences'],
   ])('%s writes the metric that an alarm reads, %s, under the name in its environment', (name, metric) => {
     const alarms = resources<{ MetricName: string; Namespace: string; Dimensions: unknown }>(
       templates,

@@ -54,6 +54,9 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
       'iot:DescribeEndpoint',
       'iot:DetachThingPrincipal',
       'iot:ListCertificates',
+      'iot:ListPolicies',
+      'iot:ListPrincipalThings',
+      'iot:ListThings',
     ])
   })
 
@@ -117,6 +120,7 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
       'Partitions',
       'PresenceSweep',
       'Quarantine',
+      'ReconcileGateways',
       'Redrive',
       'Rollup',
       'Status',

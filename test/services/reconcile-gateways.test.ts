@@ -1,0 +1,147 @@
+/** AWS IoT and Postgres that differ, each way, and the function's own role in the database. */
+import {
+  AttachThingPrincipalCommand,
+  CreateCertificateFromCsrCommand,
+  CreatePolicyCommand,
+  CreateThingCommand,
+} from '@aws-sdk/client-iot'
+import * as v from 'valibot'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Database } from '../../lambdas/data/database.ts'
+import { type Differences, reconcile } from '../../lambdas/reconcile-gateways/reconcile.ts'
+import { openPostgres, type Postgres } from '../../lambdas/runtime/postgres.ts'
+import { CreatedGateway, Enrolment } from '../../schemas/api.ts'
+import { createCsr } from '../helpers/csr.ts'
+import { type HttpApi, startHttpApi } from '../helpers/http-api.ts'
+import { createTenant, createUser, type TestTenant } from '../helpers/tenants.ts'
+import { startTestIot, type TestIot } from '../helpers/test-iot.ts'
+
+const NOTHING: Differences = { repaired: [], unrepaired: [], withoutCertificate: [], unknown: [] }
+
+let api: HttpApi
+let iot: TestIot
+let postgres: Postgres<Database>
+let tenant: TestTenant
+let admin: string
+let thingName: string
+
+beforeAll(async () => {
+  iot = await startTestIot()
+  api = await startHttpApi({ iot: iot.iot, iotData: iot.iotData })
+  const { PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD } = api.database.environment('iot_gateways') as Record<
+    'PGHOST' | 'PGPORT' | 'PGDATABASE' | 'PGUSER' | 'PGPASSWORD',
+    string
+  >
+  postgres = openPostgres<Database>({
+    ...{ PGHOST, PGPORT: Number(PGPORT), PGDATABASE, PGUSER, PGPASSWORD, AWS_REGION: 'us-east-1' },
+  })
+})
+afterAll(async () => {
+  await postgres.close()
+  await api.close()
+  await iot.close()
+})
+beforeEach(async () => {
+  iot.reset()
+  await api.database.master.query('delete from gateways')
+  tenant = await createTenant(api.database.master, ['north'])
+  admin = await createUser(api.database.master, tenant.tenantId, 'admin', 'all')
+  thingName = `${tenant.slug}-gw`
+})
+
+const run = (now = Date.now()) => reconcile({ db: postgres.db, iot: iot.iot, iotData: iot.iotData }, now)
+const state = () => iot.registry.state
+const ask = (method: string, path: string, body?: object) =>
+  api.request(method, path, { as: admin, ...(body && { body }) })
+const sql = (text: string) => api.database.master.query(text, [tenant.tenantId])
+
+async function enrolled(): Promise<string> {
+  const created = await ask('POST', '/v1/gateways', { plantId: tenant.plants[0]!.plantId, thingName })
+  const { token } = v.parse(CreatedGateway, created.body).enrolment
+  const answer = await api.request('POST', '/v1/enrolments', { body: { token, csr: await createCsr() } })
+  return v.parse(Enrolment, answer.body).certificateId
+}
+
+describe('the reconciler', () => {
+  it('finds nothing to do where both agree, also of gateways that wait', async () => {
+    await enrolled()
+    await ask('POST', '/v1/gateways', { plantId: tenant.plants[0]!.plantId })
+    expect(await run()).toEqual(NOTHING)
+  })
+
+  it.each(['UpdateCertificate', 'DetachThingPrincipal', 'DeleteConnection', 'DeletePolicy', 'DeleteThing'])(
+    'finishes a deletion that had stopped at %s',
+    async (command) => {
+      await enrolled()
+      iot.failAt(command, 'before')
+      expect((await ask('DELETE', `/v1/gateways/${thingName}`)).status).toBe(500)
+      expect(await run()).toEqual({ ...NOTHING, repaired: [thingName] })
+      expect(state()).toMatchObject({ things: {}, policies: {}, certificates: {} })
+      expect((await ask('GET', `/v1/gateways/${thingName}`)).status).toBe(404)
+      expect(await run()).toEqual(NOTHING)
+    },
+  )
+
+  it('finishes a revocation, and tries again what failed', async () => {
+    await enrolled()
+    iot.failAt('DetachPolicy', 'before')
+    expect((await ask('POST', `/v1/gateways/${thingName}/revoke`)).status).toBe(500)
+    iot.failAt('DeleteCertificate', 'before')
+    expect(await run()).toEqual({ ...NOTHING, unrepaired: [thingName] })
+    expect(await run()).toEqual({ ...NOTHING, repaired: [thingName] })
+    expect(state().certificates).toEqual({})
+    expect(Object.keys(state().things)).toEqual([thingName])
+  })
+
+  it('makes a missing Thing and policy again', async () => {
+    await ask('POST', '/v1/gateways', { plantId: tenant.plants[0]!.plantId, thingName })
+    const { policies } = structuredClone(state())
+    iot.registry.change((s) => Object.assign(s, { things: {}, policies: {} }))
+    expect(await run()).toEqual({ ...NOTHING, repaired: [thingName] })
+    expect(state().policies).toEqual(policies)
+    expect(Object.keys(state().things)).toEqual([thingName])
+  })
+
+  it('removes a certificate on a gateway’s Thing that nobody has noted, and leaves the gateway’s own', async () => {
+    const own = await enrolled()
+    const { certificateArn } = await iot.iot.send(
+      new CreateCertificateFromCsrCommand({ certificateSigningRequest: await createCsr(), setAsActive: true }),
+    )
+    await iot.iot.send(new AttachThingPrincipalCommand({ thingName, principal: certificateArn }))
+    expect(await run()).toEqual({ ...NOTHING, repaired: [thingName] })
+    expect(Object.keys(state().certificates)).toEqual([own])
+  })
+
+  it('removes a certificate whose enrolment was never finished, by its key', async () => {
+    await enrolled()
+    await sql(
+      `update gateway_certificates set state = 'requested', certificate_id = null, certificate_pem = null where tenant_id = $1`,
+    )
+    await sql(`update gateways set lifecycle = 'created' where tenant_id = $1`)
+    iot.registry.change((s) => (s.things[thingName]!.principals = []))
+    expect(await run()).toEqual(NOTHING)
+    expect(await run(Date.now() + 3 * 3_600_000)).toEqual({ ...NOTHING, repaired: [thingName] })
+    expect(state().certificates).toEqual({})
+  })
+
+  it('tells of a certificate that is gone, and of a Thing and policy that no gateway has, which it leaves alone', async () => {
+    const id = await enrolled()
+    iot.registry.change((s) => {
+      s.things[thingName]!.principals = []
+      Reflect.deleteProperty(s.certificates, id)
+    })
+    const foreign = 'somebody-elses'
+    await iot.iot.send(new CreateThingCommand({ thingName: foreign }))
+    const policyDocument = JSON.stringify({ Version: '2012-10-17', Statement: [] })
+    await iot.iot.send(new CreatePolicyCommand({ policyName: foreign, policyDocument }))
+    expect(await run()).toEqual({ ...NOTHING, withoutCertificate: [thingName], unknown: [foreign] })
+    expect(Object.keys(state().things)).toEqual([thingName, foreign])
+  })
+
+  it('leaves a gateway alone that is being changed', async () => {
+    await enrolled()
+    await sql(`update gateways set delete_requested_at = 1, busy_until = 9999999999999 where tenant_id = $1`)
+    expect(await run()).toMatchObject({ repaired: [], unrepaired: [] })
+    expect((await sql('select 1 from gateways where tenant_id = $1')).rowCount).toBe(1)
+  })
+})
