@@ -57,7 +57,7 @@ async function fill(master: pg.Pool): Promise<Place> {
   const machineIds = await createMachines(master, tenantId, plantId, MACHINES, values)
   await master.query(
     `insert into telemetry_events (tenant_id, machine_id, ts, seq, received_at, values)
-     select $1, m, $3 - n * 1000, $3 - n * 1000, $3 - n * 1000, $4
+     select $1, m, $3::int8 - n * 1000, $3::int8 - n * 1000, $3::int8 - n * 1000, $4
      from unnest($2::uuid[]) m, generate_series(1, ${EVENTS_EACH}) n`,
     [tenantId, machineIds, Date.now(), JSON.stringify(values)],
   )
