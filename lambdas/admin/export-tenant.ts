@@ -10,10 +10,13 @@ import { findTenant } from '../data/tenants.ts'
 import { type Command, noTenant, refused, type Services } from './services.ts'
 
 const STEP_MS = 10_000
-const ROWS_AT_ONCE = 500
+/** At first: a dead letter may have a megabyte. */
+const ROWS_AT_ONCE = 16
+const MAX_ROWS_AT_ONCE = 16_000
 /** Compressed. With one more page of MAX_PAGE_BYTES, in base64, it stays below 6 MB. */
 const ENOUGH_BYTES = 1_000_000
 const MAX_PAGE_BYTES = 3_000_000
+const SMALL_PAGE_CHARACTERS = 1_000_000
 
 const NOBODY = '00000000-0000-0000-0000-000000000000'
 const Place = v.pipe(
@@ -46,7 +49,8 @@ export async function exportTenant(
   const until = Date.now() + STEP_MS
   while (place !== undefined && bytes < ENOUGH_BYTES && Date.now() < until) {
     const rows = await readRows(db, tenant.id, name, { ...place, limit })
-    const page = gzipSync(rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+    const text = rows.map((row) => `${JSON.stringify(row)}\n`).join('')
+    const page = gzipSync(text)
     if (page.length > MAX_PAGE_BYTES && rows.length > 1) {
       limit = Math.ceil(rows.length / 4)
       continue
@@ -56,7 +60,10 @@ export async function exportTenant(
     count += rows.length
     const last = rows.at(-1)
     const keyRest = byMachine ? key.slice(1) : key
-    if (last !== undefined && rows.length === limit && keyRest.length > 0)
+    const isFull = rows.length === limit
+    // A query costs more than its rows where these are small.
+    if (isFull && text.length < SMALL_PAGE_CHARACTERS) limit = Math.min(limit * 2, MAX_ROWS_AT_ONCE)
+    if (last !== undefined && isFull && keyRest.length > 0)
       place = { ...place, after: keyRest.map((column) => String(last[column])) }
     else place = byMachine ? startOf(machineIds.slice(machineIds.indexOf(place.machineId!) + 1)) : undefined
   }
