@@ -29,9 +29,18 @@ export async function enrolGateway(
   const plants = (await api.get('/plants')) as PlantPage
   const { plantId } = plants.items.find((plant) => plant.slug === options.plant)!
   const { gateway, enrolment } = (await api.post('/gateways', { plantId })) as CreatedGateway
-  const dataDir = join(options.folder, gateway.thingName)
+  const { thingName } = gateway
+  return { thingName, plantId, ...(await installGateway(endpoints, { ...options, thingName, token: enrolment.token })) }
+}
+
+/** Writes its configuration and enrols it by the agent's own command, with the token that its creation gave. */
+export async function installGateway(
+  endpoints: ProvidedContext['endpoints'],
+  options: { thingName: string; token: string; folder: string; devices: string; machines: string },
+): Promise<Pick<TestGateway, 'configFile' | 'dataDir' | 'start'>> {
+  const dataDir = join(options.folder, options.thingName)
   mkdirSync(dataDir, { recursive: true })
-  const configFile = join(options.folder, `${gateway.thingName}.yaml`)
+  const configFile = join(options.folder, `${options.thingName}.yaml`)
   writeFileSync(
     configFile,
     `version: 1\ndataDir: ${dataDir}\ndevices:\n${options.devices}\nmachines:\n${options.machines}\n`,
@@ -44,11 +53,9 @@ export async function enrolGateway(
     '--url',
     endpoints.api.url,
     '--token',
-    enrolment.token,
+    options.token,
   ])
   return {
-    thingName: gateway.thingName,
-    plantId,
     configFile,
     dataDir,
     start: () =>

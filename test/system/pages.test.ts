@@ -1,0 +1,240 @@
+/** The pages in Chromium, against the whole local system: what people do with them, in the order in which they would. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { AxeBuilder } from '@axe-core/playwright'
+import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, inject, it } from 'vitest'
+import { launchChromium } from '../helpers/chromium.ts'
+import { installGateway } from '../helpers/gateway-process.ts'
+import { setFloat32, startPlc } from '../helpers/plc.ts'
+import { signedInPage } from '../helpers/signed-in-page.ts'
+
+const endpoints = inject('endpoints')
+const ADMIN = 'admin@norpan.example'
+const PLANT = 'planta-nandu-3'
+const WAIT = { timeout: 30_000 }
+const cleanup: (() => unknown)[] = []
+let browser: Browser
+let folder: string
+let plc: Awaited<ReturnType<typeof startPlc>>
+let admin: Page
+let thingName: string
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'pages-'))
+  cleanup.push(() => rmSync(folder, { recursive: true, force: true }))
+  browser = await launchChromium()
+  cleanup.push(() => browser.close())
+  plc = await startPlc()
+  cleanup.push(() => plc.stop())
+  setFloat32(plc, 100, 20.5)
+  admin = await signedInPage(browser, endpoints, ADMIN, { viewport: { width: 1440, height: 900 } })
+})
+afterAll(async () => {
+  for (const undo of cleanup.reverse()) await undo()
+})
+
+it('an admin goes from nothing to the first value, and the page lights up step by step', async () => {
+  await admin.goto('/admin/onboarding')
+  await admin.getByTestId('new-plant').click()
+  await admin.getByTestId('plant-name').fill('Planta Ñandú 3')
+  expect(await admin.getByTestId('plant-slug').inputValue()).toBe(PLANT)
+  await admin.getByTestId('plant-province').fill('sf')
+  await admin.getByTestId('create-plant').click()
+  await admin.getByTestId('machine-names').fill('Horno de pan\n')
+  await admin.getByTestId('create-machines').click()
+  await admin.getByTestId('create-gateway').click()
+  const command = (await admin.getByTestId('copy-text').textContent())!
+  const [, token] = /--token (\S+)/.exec(command)!
+  thingName = new URL(admin.url()).searchParams.get('gateway')!
+
+  const step = (name: string, done: boolean) => admin.locator(`[data-step="${name}"][data-done="${done}"]`)
+  await step('enrolled', false).waitFor(WAIT)
+  const gateway = await installGateway(endpoints, {
+    ...{ folder, thingName, token: token! },
+    devices: `  - { name: plc-1, driver: modbus-tcp, host: 127.0.0.1, port: ${plc.port}, unitId: 1, timeoutMs: 1000 }`,
+    machines: `  - slug: bomba-7
+    device: plc-1
+    intervalMs: 100
+    tags:
+      temperature: { address: "holding:100", type: float32, order: ABCD, unit: "°C" }
+      running: { address: "coil:3" }`,
+  })
+  await step('enrolled', true).waitFor(WAIT)
+  await step('connected', false).waitFor(WAIT)
+  const agent = gateway.start()
+  cleanup.push(() => agent.kill('SIGKILL'))
+  for (const name of ['connected', 'heartbeat', 'reading', 'machine']) await step(name, true).waitFor(WAIT)
+  await admin.getByTestId('onboarding-complete').waitFor(WAIT)
+
+  await admin.goto('/admin/machines?status=pending')
+  const row = admin.locator('[data-testid="machine-row"][data-machine="bomba-7"]')
+  await row.getByRole('checkbox').check()
+  await admin.getByTestId('approve').click()
+  await row.waitFor({ state: 'detached', ...WAIT })
+  await admin.getByTestId('status-active').click()
+  await admin.locator('[data-machine="bomba-7"][data-status="active"]').waitFor(WAIT)
+  await admin.locator('[data-machine="horno-de-pan"][data-status="active"]').waitFor(WAIT)
+  await admin.goto('/admin/audit?kind=plant')
+  await admin.locator('[data-action="plant.create"]').first().waitFor(WAIT)
+}, 180_000)
+
+it('a chart shows a spike of one sample, is zoomed by dragging, and its address shows a colleague the same', async () => {
+  const machine = `/plants/${PLANT}/machines/bomba-7`
+  await admin.goto(`${machine}?tags=temperature,running`)
+  const chart = admin.getByTestId('chart')
+  const points = async () => Number(((await chart.getAttribute('data-points')) ?? '0').split(',')[0])
+  await expect.poll(points, WAIT).toBeGreaterThan(3)
+  const before = await points()
+  setFloat32(plc, 100, 96)
+  await expect.poll(() => admin.locator('[data-tag="temperature"]').first().textContent(), WAIT).toContain('96')
+  setFloat32(plc, 100, 20.5)
+  // What comes live is drawn without asking for the history again.
+  await expect.poll(points, WAIT).toBeGreaterThan(before)
+
+  await admin.getByTestId('range-24h').click()
+  await expect
+    .poll(() => admin.locator('[data-testid="chart-reading"][data-tag="temperature"]').textContent(), WAIT)
+    .toMatch(/20,5 °C … 96,0 °C/)
+  const downloading = admin.waitForEvent('download')
+  await admin.getByTestId('csv').click()
+  const csv = readFileSync(await (await downloading).path(), 'utf8')
+  expect(csv.split('\r\n')[0]).toContain('temperature (°C) max;running')
+  expect(csv).toMatch(/;20,5;[\d,]+;96;/)
+
+  const box = (await chart.locator('.u-over').first().boundingBox())!
+  await admin.mouse.move(box.x + box.width * 0.7, box.y + 50)
+  await admin.mouse.down()
+  await admin.mouse.move(box.x + box.width * 0.9, box.y + 60, { steps: 5 })
+  await admin.mouse.up()
+  await admin.waitForURL(/from=\d+&to=\d+/)
+  const title = await admin.getByTestId('chart-title').textContent()
+  const colleague = await admin.context().newPage()
+  await colleague.goto(admin.url())
+  await expect.poll(() => colleague.getByTestId('chart-title').textContent(), WAIT).toBe(title)
+  await colleague.close()
+  await admin.goBack()
+  await admin.waitForURL(/range=24h/)
+  expect(admin.url()).not.toContain('from=')
+
+  await admin.getByTestId('tab-events').click()
+  await admin.getByTestId('event').first().waitFor(WAIT)
+  await admin.getByTestId('tab-completeness').click()
+  await expect.poll(() => admin.getByTestId('completeness-percent').textContent(), WAIT).toContain('100 %')
+  await admin.locator('[data-testid="completeness-strip"] [data-state="full"]').first().waitFor(WAIT)
+}, 120_000)
+
+it('a refused message is found by its code, and discarded with a reason that the audit log keeps', async () => {
+  const sqs = new SQSClient({
+    ...{ endpoint: endpoints.sqs.url, region: endpoints.sqs.region },
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+  })
+  const envelope = {
+    payload: Buffer.from('<script>alert(1)</script>').toString('base64'),
+    topic: `factory/norpan/sf/${PLANT}/bomba-7/telemetry`,
+    ...{ clientId: thingName, receivedAt: Date.now(), traceId: 'pages' },
+  }
+  const queue = { QueueUrl: endpoints.sqs.queues['telemetry'], MessageBody: JSON.stringify(envelope) }
+  await sqs.send(new SendMessageCommand(queue))
+  sqs.destroy()
+
+  await expect
+    .poll(async () => {
+      await admin.goto('/admin/dead-letters?code=invalid_json')
+      return admin
+        .locator('[data-code="invalid_json"]')
+        .waitFor({ timeout: 3000 })
+        .then(
+          () => true,
+          () => false,
+        )
+    }, WAIT)
+    .toBe(true)
+  const group = admin.locator('[data-code="invalid_json"]')
+  await group.getByTestId('dead-letter').first().getByRole('button').click()
+  expect(await group.locator('pre').first().textContent()).toBe('<script>alert(1)</script>')
+  await group.getByTestId('discard-all').click()
+  expect(await admin.getByTestId('confirm').isDisabled()).toBe(true)
+  await admin.getByTestId('reason').fill('a test of the page')
+  await admin.getByTestId('confirm').click()
+  await admin.getByTestId('dead-letters-empty').waitFor(WAIT)
+  await admin.goto('/admin/audit?kind=dead_letter')
+  await admin.locator('[data-action="dead_letter.discard"] button').first().click()
+  await admin.getByText('a test of the page').waitFor(WAIT)
+}, 90_000)
+
+it('a gateway’s page shows every station of its way; another company’s is not there', async () => {
+  await admin.goto(`/gateways/${thingName}`)
+  for (const station of ['plc', 'gateway', 'buffer', 'mqtt', 'cloud']) {
+    await admin.locator(`[data-station="${station}"][data-state="ok"]`).waitFor(WAIT)
+  }
+  await admin.getByTestId('connection').first().waitFor(WAIT)
+  const granix = await signedInPage(browser, endpoints, 'admin@granix.example')
+  await granix.goto(`/gateways/${thingName}`)
+  await granix.getByTestId('not-found').waitFor(WAIT)
+  await granix.context().close()
+}, 90_000)
+
+it('offers each role what it may do, and tells the others so', async () => {
+  for (const [email, offered, refused] of [
+    ['viewer@granix.example', 0, '/admin/users'],
+    ['operator@granix.example', 0, '/admin/machines'],
+    ['manager@granix.example', 1, '/admin/dead-letters'],
+    ['admin@granix.example', 1, undefined],
+  ] as const) {
+    const page = await signedInPage(browser, endpoints, email, { locale: 'en-GB' })
+    await page.getByTestId('plant').first().waitFor(WAIT)
+    expect(await page.getByRole('link', { name: 'Administration' }).count(), email).toBe(offered)
+    if (refused !== undefined) {
+      await page.goto(refused)
+      await page.getByTestId('no-permission-page').waitFor(WAIT)
+    }
+    await page.context().close()
+  }
+}, 120_000)
+
+const PAGES = [
+  '/',
+  `/plants/${PLANT}`,
+  `/plants/${PLANT}/machines/bomba-7`,
+  `/plants/${PLANT}/machines/bomba-7?tab=events`,
+  `/plants/${PLANT}/machines/bomba-7?tab=completeness`,
+  '/gateways',
+  '/admin/onboarding',
+  '/admin/machines',
+  '/admin/users',
+  '/admin/dead-letters',
+  '/admin/audit',
+  '/profile',
+  '/no-such-page',
+]
+const LOOKS: Record<string, BrowserContextOptions> = {
+  'wide and light': { viewport: { width: 1440, height: 900 }, colorScheme: 'light' },
+  'narrow and dark, in English': { viewport: { width: 390, height: 844 }, colorScheme: 'dark', locale: 'en-GB' },
+}
+it.each(Object.entries(LOOKS))(
+  'has no page that hinders anybody: %s',
+  async (_name, look) => {
+    const page = await signedInPage(browser, endpoints, ADMIN, look)
+    const found: string[] = []
+    for (const path of [...PAGES, `/gateways/${thingName}`]) {
+      await page.goto(path)
+      await page.locator('h1').first().waitFor(WAIT)
+      await page.waitForFunction("document.querySelector('.skeleton') === null", undefined, WAIT)
+      const { violations } = await new AxeBuilder({ page }).analyze()
+      for (const { id, nodes } of violations) found.push(`${path}: ${id} (${nodes.map(({ html }) => html).join(' ')})`)
+      const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
+      if (overflow > 0) found.push(`${path}: ${overflow} px wider than the screen`)
+    }
+    await page.goto('/admin/users')
+    await page.getByTestId('invite').click()
+    await page.getByTestId('dialog').waitFor(WAIT)
+    const { violations } = await new AxeBuilder({ page }).analyze()
+    for (const { id, nodes } of violations) found.push(`dialog: ${id} (${nodes.map(({ html }) => html).join(' ')})`)
+    expect(found).toEqual([])
+    await page.context().close()
+  },
+  180_000,
+)
