@@ -222,10 +222,17 @@ it.each(Object.entries(LOOKS))(
     for (const path of [...PAGES, `/gateways/${thingName}`]) {
       await page.goto(path)
       await page.locator('h1').first().waitFor(WAIT)
-      await page.waitForFunction("document.querySelector('.skeleton') === null", undefined, WAIT)
+      await page
+        .locator('.skeleton')
+        .first()
+        .waitFor({ state: 'detached', ...WAIT })
       const { violations } = await new AxeBuilder({ page }).analyze()
       for (const { id, nodes } of violations) found.push(`${path}: ${id} (${nodes.map(({ html }) => html).join(' ')})`)
-      const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
+      const overflow = await page
+        .locator('html')
+        .evaluate(
+          ({ scrollWidth, clientWidth }: { scrollWidth: number; clientWidth: number }) => scrollWidth - clientWidth,
+        )
       if (overflow > 0) found.push(`${path}: ${overflow} px wider than the screen`)
     }
     await page.goto('/admin/users')
