@@ -18,8 +18,8 @@ export interface ApiClientOptions {
 
 export interface ApiClient {
   get<T extends v.GenericSchema>(schema: T, path: string): Promise<v.InferOutput<T>>
-  /** A page of a list as CSV; `nextCursor` is of the next one. */
-  csv(path: string): Promise<{ text: string; nextCursor: string | null }>
+  /** What is no JSON: CSV, a zip. */
+  content(method: 'GET' | 'POST', path: string, accept: string): Promise<Response>
   post<T extends v.GenericSchema>(schema: T, path: string, body?: unknown): Promise<v.InferOutput<T>>
   patch<T extends v.GenericSchema>(schema: T, path: string, body: unknown): Promise<v.InferOutput<T>>
   delete<T extends v.GenericSchema>(schema: T, path: string, body?: unknown): Promise<v.InferOutput<T>>
@@ -74,22 +74,23 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     return parsed.output
   }
 
-  async function csv(path: string): Promise<{ text: string; nextCursor: string | null }> {
-    const request = { method: 'GET', path, body: undefined, key: undefined, accept: 'text/csv' }
+  /** An answer that is not JSON, untouched; a refusal is told as of any other call. */
+  async function content(method: 'GET' | 'POST', path: string, accept: string): Promise<Response> {
+    const request = { method, path, body: undefined, key: method === 'POST' ? newKey() : undefined, accept }
     let response = await send(request, false)
     if (response.status === 401) response = await send(request, true)
-    if (response.ok) return { text: await response.text(), nextCursor: response.headers.get('x-next-cursor') }
+    if (response.ok) return response
     const answer = await readAnswer(response)
-    if (tokenRefused(answer)) throw endSession(`GET ${path}: the token is refused`, answer)
+    if (tokenRefused(answer)) throw endSession(`${method} ${path}: the token is refused`, answer)
     const { status, problem, requestId } = answer
-    throw new ApiError(problem ? 'problem' : 'unexpected', `GET ${path} answered ${status}`, {
+    throw new ApiError(problem ? 'problem' : 'unexpected', `${method} ${path} answered ${status}`, {
       ...{ status, requestId },
       ...(problem && { problem }),
     })
   }
 
   return {
-    csv,
+    content,
     get: (schema, path) => call(schema, 'GET', path),
     post: (schema, path, body) => call(schema, 'POST', path, body),
     patch: (schema, path, body) => call(schema, 'PATCH', path, body),

@@ -1,4 +1,4 @@
-import type { InferOutput } from 'valibot'
+import * as v from 'valibot'
 import { inject, type InjectionKey } from 'vue'
 import {
   ChangedMachines,
@@ -49,6 +49,12 @@ export interface TelemetryApi {
   gateways(plantId?: string): Promise<Gateway[]>
   gateway(thingName: string): Promise<Gateway>
   createGateway(gateway: { plantId: string; thingName?: string }): Promise<CreatedGateway>
+  rotateGateway(thingName: string): Promise<Gateway>
+  revokeGateway(thingName: string): Promise<Gateway>
+  moveGateway(thingName: string, plantId: string): Promise<Gateway>
+  deleteGateway(thingName: string): Promise<void>
+  /** Zip with configuration, CA and a script that enrols. */
+  gatewayBundle(thingName: string): Promise<Blob>
   gatewayConnections(thingName: string, times: { from: number }): Promise<GatewayConnection[]>
   deadLetters(query: {
     code?: string
@@ -71,7 +77,7 @@ export interface TelemetryApi {
   auditCsv(query: Partial<AuditQuery>): Promise<{ text: string; nextCursor: string | null }>
   realtimeTicket(): Promise<RealtimeTicket>
 }
-type EventPage = InferOutput<typeof MachineEventPage>
+type EventPage = v.InferOutput<typeof MachineEventPage>
 
 const LARGEST_PAGE = 500
 
@@ -95,6 +101,13 @@ export function createTelemetryApi(client: ApiClient): TelemetryApi {
     gateways: (plantId) => allItems((page) => client.get(GatewayPage, `/v1/gateways${page({ plantId })}`)),
     gateway: (thingName) => client.get(Gateway, `/v1/gateways/${thingName}`),
     createGateway: (given) => client.post(CreatedGateway, '/v1/gateways', given),
+    rotateGateway: (thingName) => client.post(Gateway, `/v1/gateways/${thingName}/rotate`),
+    revokeGateway: (thingName) => client.post(Gateway, `/v1/gateways/${thingName}/revoke`),
+    moveGateway: (thingName, plantId) => client.post(Gateway, `/v1/gateways/${thingName}/move`, { plantId }),
+    deleteGateway: (thingName) => client.delete(v.undefined(), `/v1/gateways/${thingName}`),
+    async gatewayBundle(thingName) {
+      return (await client.content('POST', `/v1/gateways/${thingName}/bundle`, 'application/zip')).blob()
+    },
     gatewayConnections: (thingName, times) =>
       allItems((page) => client.get(GatewayConnectionPage, `/v1/gateways/${thingName}/connections${page(times)}`)),
     deadLetters: (query) => client.get(DeadLetterPage, `/v1/dead-letters${queryOf(query)}`),
@@ -111,7 +124,10 @@ export function createTelemetryApi(client: ApiClient): TelemetryApi {
     signOutMe: () => client.post(Me, '/v1/me/sign-out'),
     changeMe: (change) => client.patch(Me, '/v1/me', change),
     audit: (query) => client.get(AuditPage, `/v1/audit${queryOf(query)}`),
-    auditCsv: (query) => client.csv(`/v1/audit${queryOf(query)}`),
+    async auditCsv(query) {
+      const answer = await client.content('GET', `/v1/audit${queryOf(query)}`, 'text/csv')
+      return { text: await answer.text(), nextCursor: answer.headers.get('x-next-cursor') }
+    },
     realtimeTicket: () => client.post(RealtimeTicket, '/v1/realtime/ticket'),
   }
 }

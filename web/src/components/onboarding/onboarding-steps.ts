@@ -18,7 +18,7 @@ export function stepsTaken(gateway: Gateway, machines: readonly Machine[]): Reco
   const own = machines.filter(({ thingName }) => thingName === gateway.thingName)
   const isHeard = gateway.connection !== 'never'
   return {
-    enrolled: gateway.lifecycle !== 'created',
+    enrolled: gateway.lifecycle !== 'created' && gateway.lifecycle !== 'revoked',
     connected: isHeard || gateway.lastSeenAt !== null,
     heartbeat: gateway.health !== null,
     reading: own.some(({ state }) => state !== null),
