@@ -165,7 +165,7 @@ it('a refused message is found by its code, and discarded with a reason that the
   await admin.getByText('a test of the page').waitFor(WAIT)
 }, 90_000)
 
-it('a gateway’s page shows every station of its way; another company’s is not there', async () => {
+it('a gateway’s page shows every station of its way, and ends the gateway; another company’s is not there', async () => {
   await admin.goto(`/gateways/${thingName}`)
   for (const station of ['plc', 'gateway', 'buffer', 'mqtt', 'cloud']) {
     await admin.locator(`[data-station="${station}"][data-state="ok"]`).waitFor(WAIT)
@@ -175,7 +175,23 @@ it('a gateway’s page shows every station of its way; another company’s is no
   await granix.goto(`/gateways/${thingName}`)
   await granix.getByTestId('not-found').waitFor(WAIT)
   await granix.context().close()
-}, 90_000)
+
+  await admin.getByTestId('gateway-rotate').click()
+  await admin.getByTestId('confirm').click()
+  await admin.getByTestId('toast').first().waitFor(WAIT)
+  await admin.getByTestId('gateway-revoke').click()
+  await admin.getByText('hasta 8 minutos').first().waitFor(WAIT)
+  await admin.getByTestId('confirm').click()
+  // Revoked, it is offered a new enrolment, in a bundle too.
+  const downloading = admin.waitForEvent('download')
+  await admin.getByTestId('gateway-bundle').click(WAIT)
+  await admin.getByTestId('confirm').click()
+  expect(
+    readFileSync((await (await downloading).path())!)
+      .subarray(0, 2)
+      .toString(),
+  ).toBe('PK')
+}, 120_000)
 
 it('offers each role what it may do, and tells the others so', async () => {
   for (const [email, offered, refused] of [
