@@ -187,7 +187,7 @@ it('a gateway’s page shows every station of its way, and ends the gateway; ano
   await admin.getByTestId('gateway-bundle').click(WAIT)
   await admin.getByTestId('confirm').click()
   expect(
-    readFileSync((await (await downloading).path())!)
+    readFileSync(await (await downloading).path())
       .subarray(0, 2)
       .toString(),
   ).toBe('PK')
