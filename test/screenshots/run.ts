@@ -19,10 +19,10 @@ const repository = join(import.meta.dirname, '../..')
 const target = join(repository, 'docs/screenshots')
 
 const MACHINE = '/plants/planta-baradero/machines/bomba-1'
-/** What a page needs beside its address: what to click once it is there. */
-const PAGES: Record<string, { path: string; click?: string }> = {
+/** What a page needs beside its address: what to click once it is there, and how long its trends are to grow. */
+const PAGES: Record<string, { path: string; click?: string; watchMs?: number }> = {
   overview: { path: '/' },
-  plant: { path: '/plants/planta-baradero' },
+  plant: { path: '/plants/planta-baradero', watchMs: 75_000 },
   machine: { path: `${MACHINE}?range=24h&tags=temperature,pressure,running,state` },
   events: { path: `${MACHINE}?tab=events` },
   completeness: { path: `${MACHINE}?tab=completeness&range=8h` },
@@ -78,12 +78,12 @@ async function take(
   options: BrowserContextOptions,
 ): Promise<void> {
   const page = await signedInPage(browser, endpoints, 'admin@granix.example', options)
-  for (const [name, { path, click }] of Object.entries(PAGES)) {
+  for (const [name, { path, click, watchMs = DRAW_MS }] of Object.entries(PAGES)) {
     await page.goto(path)
     await page.locator('h1').first().waitFor()
     await page.locator('.skeleton').first().waitFor({ state: 'detached' })
     if (click !== undefined) await page.locator(click).first().click()
-    await pause(DRAW_MS)
+    await pause(watchMs)
     await page.screenshot({ path: join(target, `${name}-${look}.png`) })
   }
   await page.context().close()

@@ -126,6 +126,22 @@ it('a chart shows a spike of one sample, is zoomed by dragging, and its address 
   await admin.locator('[data-testid="completeness-strip"] [data-state="full"]').first().waitFor(WAIT)
 }, 120_000)
 
+it('the machines of a plant are also a table, sorted and searched, and its address keeps that', async () => {
+  await admin.goto(`/plants/${PLANT}`)
+  await admin.getByTestId('view-table').click()
+  const lines = () =>
+    admin.getByTestId('machine-line').evaluateAll((rows) => rows.map((row) => row.getAttribute('data-machine')))
+  await admin.getByTestId('sort-machine').click()
+  await expect.poll(lines, WAIT).toEqual(['bomba-7', 'horno-de-pan'])
+  await admin.getByTestId('sort-machine').click()
+  await expect.poll(lines, WAIT).toEqual(['horno-de-pan', 'bomba-7'])
+  await admin.getByTestId('search-machines').fill('pan')
+  await expect.poll(lines, WAIT).toEqual(['horno-de-pan'])
+  await admin.waitForURL(/search=pan/)
+  await admin.reload()
+  await expect.poll(lines, WAIT).toEqual(['horno-de-pan'])
+}, 60_000)
+
 it('a refused message is found by its code, and discarded with a reason that the audit log keeps', async () => {
   const sqs = new SQSClient({
     ...{ endpoint: endpoints.sqs.url, region: endpoints.sqs.region },
@@ -214,6 +230,7 @@ it('offers each role what it may do, and tells the others so', async () => {
 const PAGES = [
   '/',
   `/plants/${PLANT}`,
+  `/plants/${PLANT}?view=table`,
   `/plants/${PLANT}/machines/bomba-7`,
   `/plants/${PLANT}/machines/bomba-7?tab=events`,
   `/plants/${PLANT}/machines/bomba-7?tab=completeness`,
