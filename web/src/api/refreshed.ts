@@ -1,6 +1,9 @@
 import { onScopeDispose, ref, shallowRef, watch, type ShallowRef } from 'vue'
 import { toApiError, type ApiError } from './api-error.ts'
 
+/** Most failures are gone by then, and nobody should have to press a button for them. */
+const AGAIN_AFTER_ERROR_MS = 5_000
+
 /**
  * What `fetch` gives, asked for again when `key` changes and every `everyMs` while the page can be seen. The last answer
  * stays until its successor has come, also beside an error; an answer that a newer question has overtaken is dropped.
@@ -27,7 +30,8 @@ export function useRefreshed<T>(key: () => unknown, fetch: () => Promise<T>, eve
       error.value = toApiError(caught)
     }
     loading.value = false
-    timer = setTimeout(() => void loadIfSeen(), everyMs(value.value))
+    const waitMs = everyMs(value.value)
+    timer = setTimeout(() => void loadIfSeen(), error.value ? Math.min(AGAIN_AFTER_ERROR_MS, waitMs) : waitMs)
   }
 
   /** A page in the background asks for nothing; it catches up when it is looked at. */
