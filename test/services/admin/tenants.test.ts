@@ -47,7 +47,14 @@ beforeAll(async () => {
     ...{ PGHOST, PGPORT: Number(PGPORT), PGDATABASE, PGUSER, PGPASSWORD, AWS_REGION: 'us-east-1' },
   })
   const { redis, sockets: live } = api.services
-  services = { db: postgres.db, redis, iot: iot.iot, iotData: iot.iotData, sockets: live, accounts: api.services.accounts }
+  services = {
+    db: postgres.db,
+    redis,
+    iot: iot.iot,
+    iotData: iot.iotData,
+    sockets: live,
+    accounts: api.services.accounts,
+  }
 })
 afterAll(async () => {
   await postgres.close()
