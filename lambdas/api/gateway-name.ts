@@ -25,8 +25,8 @@ interface Reserved {
 
 /**
  * Reserves the name asked for, or `{tenant}-{province}-gateway-{n}` with the first free n. Who asks by name for a gateway
- * of this plant that was never enrolled gets that one.
- * Throws ApiError: 400 when the topic of its status would be too long, 409 when the name is taken, by whomever.
+ * of this plant that was never enrolled gets that one, and a repeated request the one that it has reserved (`newId`).
+ * Throws ApiError: 400 when the topic of its status would be too long, 409 when the name is taken, by whomever, or no longer waits.
  */
 export async function reserveName(
   db: Kysely<Database>,
@@ -35,7 +35,12 @@ export async function reserveName(
   wanted: string | undefined,
 ): Promise<Reserved> {
   const begun = await findReservation(db, by.tenantId, by.newId)
-  if (begun !== undefined) return { gatewayId: by.newId, thingName: begun, leaseEnd: undefined }
+  if (begun !== undefined) {
+    const waiting = await findUnenrolledGateway(db, { ...by, thingName: begun })
+    if (waiting !== by.newId)
+      throw new ApiError('conflict', `${begun}, which this request made, no longer waits there to be enrolled.`)
+    return { gatewayId: waiting, thingName: begun, leaseEnd: undefined }
+  }
   const room = roomForName(place)
   if (wanted !== undefined) {
     if (wanted.length > room) throw invalidField('thingName', `must be at most ${room} characters in this plant`)

@@ -44,15 +44,14 @@ export async function claimKey(db: Kysely<Database>, request: KeyedRequest): Pro
     values (${tenantId}, ${userId}, ${operation}, ${keySha256}, ${requestSha256}, ${newId}, ${now})
     on conflict (tenant_id, user_id, operation, key_sha256) do update
       set started_at = ${now}, request_sha256 = excluded.request_sha256, answer = null,
-        id = case when k.started_at < ${now - KEPT_MS} then excluded.id else k.id end
-      where k.started_at < ${now - KEPT_MS}
-        or (k.answer is null and k.started_at < ${now - BROKEN_OFF_AFTER_MS} and k.request_sha256 = ${requestSha256})
+        id = case when k.started_at < ${now - KEPT_MS} or k.request_sha256 <> ${requestSha256} then excluded.id else k.id end
+      where k.started_at < ${now - KEPT_MS} or (k.answer is null and k.started_at < ${now - BROKEN_OFF_AFTER_MS})
     returning id`.execute(db)
   if (begun.rows[0] !== undefined) return { state: 'begin', id: begun.rows[0].id }
   const { rows } = await sql<{ answer: Buffer | null; isSame: boolean }>`
     select answer, request_sha256 = ${requestSha256} as "isSame" from idempotency_keys
     where ${isKey(request)}`.execute(db)
-  // Not there: it has failed a moment ago.
+  // Not there: it was forgotten a moment ago, or its transaction has failed.
   if (rows[0] === undefined) return { state: 'running' }
   if (!rows[0].isSame) return { state: 'other request' }
   return rows[0].answer === null ? { state: 'running' } : { state: 'answered', answer: rows[0].answer }
@@ -62,9 +61,15 @@ export async function keepAnswer(db: Kysely<Database>, request: KeyedRequest, an
   await sql`update idempotency_keys set answer = ${answer} where ${isKey(request)}`.execute(db)
 }
 
-/** After a failure that changed nothing: a repeat is a new request. */
+/**
+ * After a failure. A repeat begins at once, and with the same id: what an earlier attempt or this one could not take back is
+ * found by it. Another request may have the key as well, with an id of its own.
+ */
 export async function releaseKey(db: Kysely<Database>, request: KeyedRequest): Promise<void> {
-  await sql`delete from idempotency_keys where ${isKey(request)} and answer is null`.execute(db)
+  const brokenOff = Date.now() - BROKEN_OFF_AFTER_MS - 1
+  await sql`update idempotency_keys set started_at = ${brokenOff} where ${isKey(request)} and answer is null`.execute(
+    db,
+  )
 }
 
 const isKey = ({ tenantId, userId, operation, keySha256 }: KeyedRequest) =>

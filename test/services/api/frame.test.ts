@@ -19,7 +19,7 @@ let admin: string
 beforeAll(async () => {
   iot = await startTestIot()
   api = await startHttpApi({ iot: iot.iot })
-  tenant = await createTenant(api.database.master, ['alpha'])
+  tenant = await createTenant(api.database.master, ['alpha', 'beta'])
   plantId = tenant.plants[0]!.plantId
   admin = await createUser(api.database.master, tenant.tenantId, 'admin', 'all')
   ;[machineId] = (await createMachines(api.database.master, tenant.tenantId, plantId, 1)) as [string]
@@ -120,26 +120,57 @@ describe('Idempotency-Key', () => {
     expect(await changes()).toBe(before + 1)
   })
 
-  it('takes up what has broken off between its transactions, not before it must have ended', async () => {
-    await master(
-      'create trigger refuse before update of answer on idempotency_keys for each row execute function refuse()',
-    )
-    const key = randomUUID()
-    const gateways = async () => (await master('select from gateways')).rowCount
-    expect((await newGateway(key, { plantId, thingName: `${tenant.slug}-g` })).status).toBe(500)
-    const made = await gateways()
-    await master('drop trigger refuse on idempotency_keys')
-    const repeat = () => newGateway(key, { plantId, thingName: `${tenant.slug}-g` })
-    expect(await repeat()).toMatchObject({
-      status: 409,
-      body: { code: 'request_in_progress' },
-      headers: { 'retry-after': '5' },
+  describe('of a request in several transactions that has broken off', () => {
+    const gateways = async () => (await master('select from gateways where tenant_id = $1', [tenant.tenantId])).rowCount
+    const age = () => master('update idempotency_keys set started_at = started_at - 31000 where answer is null')
+
+    /** The key of a request whose function was ended when its gateway was made and its answer was not stored. */
+    async function brokenOff(): Promise<{ key: string; made: number | null; thingName: string }> {
+      await master(
+        'create trigger refuse before update of answer on idempotency_keys for each row execute function refuse()',
+      )
+      const key = randomUUID()
+      expect((await newGateway(key)).status).toBe(500)
+      await master('drop trigger refuse on idempotency_keys')
+      const { rows } = await master('select thing_name from gateways order by created_at desc, id desc limit 1')
+      return { key, made: await gateways(), thingName: (rows[0] as { thing_name: string }).thing_name }
+    }
+
+    it('takes it up, not before it must have ended, and makes nothing twice that it has made a name for', async () => {
+      const { key, made, thingName } = await brokenOff()
+      expect(await newGateway(key)).toMatchObject({
+        status: 409,
+        body: { code: 'request_in_progress' },
+        headers: { 'retry-after': '5' },
+      })
+      await age()
+      const taken = v.parse(CreatedGateway, (await newGateway(key)).body)
+      expect(taken.gateway.thingName).toBe(thingName)
+      expect(await gateways()).toBe(made)
+      expect(v.parse(CreatedGateway, (await newGateway(key)).body)).toEqual(taken)
     })
-    await master('update idempotency_keys set started_at = started_at - 31000 where answer is null')
-    const taken = v.parse(CreatedGateway, (await repeat()).body)
-    expect(taken.gateway.thingName).toBe(`${tenant.slug}-g`)
-    expect(await gateways()).toBe(made)
-    expect(v.parse(CreatedGateway, (await repeat()).body)).toEqual(taken)
+
+    it('takes the same up once more when that has failed', async () => {
+      const { key, made, thingName } = await brokenOff()
+      await age()
+      iot.failAt('CreateThing', 'before')
+      expect((await newGateway(key)).status).toBe(500)
+      expect(await newGateway(key)).toMatchObject({ status: 201, body: { gateway: { thingName } } })
+      expect(await gateways()).toBe(made)
+    })
+
+    it('leaves a gateway alone that somebody has enrolled or moved since', async () => {
+      for (const change of [`lifecycle = 'enrolled'`, `plant_id = '${tenant.plants[1]!.plantId}'`]) {
+        const { key, made, thingName } = await brokenOff()
+        const policy = () => structuredClone(iot.registry.state.policies[thingName])
+        await age()
+        await master(`update gateways set ${change} where thing_name = $1`, [thingName])
+        const before = policy()
+        expect(await newGateway(key)).toMatchObject({ status: 409, body: { code: 'conflict' } })
+        expect(await gateways()).toBe(made)
+        expect(policy()).toEqual(before)
+      }
+    })
   })
 
   it('is forgotten after a day', async () => {
