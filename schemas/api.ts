@@ -213,6 +213,8 @@ export const Gateway = v.object({
   plantId: Uuid,
   lifecycle: Lifecycle,
   createdAt: EpochMs,
+  /** When its certificate ends, of two the one that ends first; null without one. While it is connected it renews it in time. */
+  certificateExpiresAt: v.nullable(EpochMs),
   /** Since when `connection` holds; null while it is `never`. */
   connectionSince: v.nullable(EpochMs),
   /** Sessions that were open at some time in the last 24 hours: 1 for a gateway that never lost its connection. */

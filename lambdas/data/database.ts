@@ -203,6 +203,8 @@ export interface GatewayCertificates {
   state: 'requested' | 'valid' | 'ending'
   certificate_id: string | null
   certificate_pem: string | null
+  /** Epoch ms. */
+  expires_at: number | null
   requested_at: number
 }
 

@@ -48,18 +48,18 @@ export function requestCertificate(
   })
 }
 
-/** Puts the certificate in force. A gateway that waited for its enrolment is enrolled with it. */
+/** Puts the certificate in force until `expiresAt` (epoch ms). A gateway that waited for its enrolment is enrolled with it. */
 export function storeCertificate(
   db: Kysely<Database>,
   { tenantId, gatewayId }: GatewayRef,
   keyHash: Buffer,
-  { id, pem }: StoredCertificate,
+  { id, pem, expiresAt }: StoredCertificate & { expiresAt: number },
   { thingName, requestId }: { thingName: string; requestId: string },
 ): Promise<void> {
   return inTenant(db, tenantId, async (transaction) => {
     await transaction
       .updateTable('gateway_certificates')
-      .set({ state: 'valid', certificate_id: id, certificate_pem: pem })
+      .set({ state: 'valid', certificate_id: id, certificate_pem: pem, expires_at: expiresAt })
       .where('tenant_id', '=', tenantId)
       .where('gateway_id', '=', gatewayId)
       .where('key_hash', '=', keyHash)
@@ -91,7 +91,7 @@ export function forgetCertificate(
   return inTenant(db, tenantId, async (transaction) => {
     await transaction
       .updateTable('gateway_certificates')
-      .set({ state: 'requested', certificate_id: null, certificate_pem: null })
+      .set({ state: 'requested', certificate_id: null, certificate_pem: null, expires_at: null })
       .where('tenant_id', '=', tenantId)
       .where('key_hash', '=', keyHash)
       .execute()

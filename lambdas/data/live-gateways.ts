@@ -18,7 +18,7 @@ function gatewaysOf(db: Kysely<Database>, tenantId: string) {
     .where('gateways.tenant_id', '=', tenantId)
 }
 
-/** The same with what the history of each gateway's connection tells of the last day. */
+/** The same with its certificate's end, and what the history of each gateway's connection tells of the last day. */
 function gatewaysWithLastDayOf(db: Kysely<Database>, tenantId: string) {
   const dayAgo = Date.now() - DAY_MS
   return gatewaysOf(db, tenantId)
@@ -34,15 +34,24 @@ function gatewaysWithLastDayOf(db: Kysely<Database>, tenantId: string) {
       (join) => join.onTrue(),
     )
     .select(['last_day.since', 'last_day.sessions', 'last_day.restarts'])
+    .select((eb) =>
+      eb
+        .selectFrom('gateway_certificates as c')
+        .select((certificate) => certificate.fn.min('c.expires_at').as('expiresAt'))
+        .whereRef('c.tenant_id', '=', 'gateways.tenant_id')
+        .whereRef('c.gateway_id', '=', 'gateways.id')
+        .where('c.state', '=', 'valid')
+        .as('certificateExpiresAt'),
+    )
 }
 
 type Row = Awaited<ReturnType<ReturnType<typeof gatewaysWithLastDayOf>['executeTakeFirstOrThrow']>>
 
 function gatewayOf(row: Row): Gateway {
-  const { plantId, lifecycle, createdAt, since, sessions, restarts } = row
+  const { plantId, lifecycle, createdAt, certificateExpiresAt, since, sessions, restarts } = row
   return {
     ...liveGatewayOf(row),
-    ...{ plantId, lifecycle, createdAt },
+    ...{ plantId, lifecycle, createdAt, certificateExpiresAt },
     connectionSince: since,
     sessionsLastDay: sessions,
     restartsLastDay: restarts,

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import type { IoTClient } from '@aws-sdk/client-iot'
 import type { Kysely } from 'kysely'
 import type { Database } from '../data/database.ts'
@@ -43,7 +44,8 @@ export async function issueCertificate(
     await attachCertificate(iot, thingName, certificate)
 
     onFailure('forget the certificate', () => forgetCertificate(db, gateway, keyHash))
-    await storeCertificate(db, gateway, keyHash, certificate, { thingName, requestId })
+    const expiresAt = new X509Certificate(certificate.pem).validToDate.getTime()
+    await storeCertificate(db, gateway, keyHash, { ...certificate, expiresAt }, { thingName, requestId })
     return { id: certificate.id, pem: certificate.pem }
   })
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AxeBuilder } from '@axe-core/playwright'
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import pg from 'pg'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, inject, it } from 'vitest'
 import { launchChromium } from '../helpers/chromium.ts'
@@ -35,6 +36,16 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const undo of cleanup.reverse()) await undo()
 })
+
+async function expireCertificate(at: number): Promise<void> {
+  const client = new pg.Client({ connectionString: endpoints.postgres.url })
+  await client.connect()
+  await client.query(
+    `update gateway_certificates set expires_at = $1 where gateway_id = (select id from gateways where thing_name = $2)`,
+    [at, thingName],
+  )
+  await client.end()
+}
 
 it('an admin goes from nothing to the first value, and the page lights up step by step', async () => {
   await admin.goto('/admin/onboarding')
@@ -193,6 +204,11 @@ it('a gateway’s page shows every station of its way, and ends the gateway; ano
   await granix.goto(`/gateways/${thingName}`)
   await granix.getByTestId('not-found').waitFor(WAIT)
   await granix.context().close()
+
+  await admin.getByText('Certificado hasta').waitFor(WAIT)
+  expect(await admin.getByTestId('certificate-trouble').count()).toBe(0)
+  await expireCertificate(Date.now() + 29 * 86_400_000)
+  await admin.getByTestId('certificate-trouble').waitFor(WAIT)
 
   await admin.getByTestId('gateway-rotate').click()
   await admin.getByTestId('confirm').click()

@@ -106,8 +106,9 @@ create table gateway_certificates (
   state text not null check (state in ('requested', 'valid', 'ending')),
   certificate_id text unique,
   certificate_pem text,
+  expires_at int8,
   requested_at int8 not null,
-  check (state <> 'valid' or (certificate_id is not null and certificate_pem is not null))
+  check (state <> 'valid' or (certificate_id is not null and certificate_pem is not null and expires_at is not null))
 );
 create index gateway_certificates_by_gateway on gateway_certificates (gateway_id);
 

@@ -109,8 +109,8 @@ async function fill(): Promise<Company> {
       [uuid(), tenantId, gatewayId, Buffer.from(slug)],
     ],
     [
-      `insert into gateway_certificates (key_hash, tenant_id, gateway_id, state, certificate_id, certificate_pem, requested_at)
-       values ($1, $2, $3, 'valid', $4, '', 1)`,
+      `insert into gateway_certificates (key_hash, tenant_id, gateway_id, state, certificate_id, certificate_pem, expires_at, requested_at)
+       values ($1, $2, $3, 'valid', $4, '', 1, 1)`,
       [Buffer.from(slug), tenantId, gatewayId, certificate.id],
     ],
     [

@@ -1,9 +1,9 @@
 /** A gateway's life through the API, with AWS IoT's rules: rotation, revocation, deletion, moves, and each call failing once. */
-import { createHash, createPrivateKey, sign } from 'node:crypto'
+import { createHash, createPrivateKey, sign, X509Certificate } from 'node:crypto'
 import { strFromU8, unzipSync } from 'fflate'
 import * as v from 'valibot'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { CreatedGateway, Enrolment, IdentityState } from '../../../schemas/api.ts'
+import { CreatedGateway, Enrolment, Gateway, GatewayPage, IdentityState } from '../../../schemas/api.ts'
 import { signedText } from '../../../schemas/identity.ts'
 import { RATE_LIMITS } from '../../../lambdas/api/rate-limit.ts'
 import { createKeyAndCsr, P256, rsa } from '../../helpers/csr.ts'
@@ -113,6 +113,26 @@ describe('a rotation', () => {
     expect(await audited()).toEqual([
       ...['gateway.create', 'enrolment.create', 'gateway.enrol', 'gateway.rotate', 'gateway.renew', 'gateway.confirm'],
     ])
+  })
+
+  it('shows when the certificate ends: while there are two, the one that ends first', async () => {
+    const expiry = async () => v.parse(Gateway, (await ask('GET', path)).body).certificateExpiresAt
+    await create()
+    expect(await expiry()).toBeNull()
+    const old = await enrolled()
+    const end = (id: string) => new X509Certificate(iot.registry.state.certificates[id]!.pem).validToDate.getTime()
+    expect(await expiry()).toBe(end(old.certificateId))
+    const soon = Date.now() + 86_400_000
+    await rows(`update gateway_certificates set expires_at = ${soon} where tenant_id = $1`)
+    const next = await renewed(old, await createKeyAndCsr())
+    expect(await expiry()).toBe(soon)
+    await signed('confirm', next)
+    expect(await expiry()).toBe(end(next.certificateId))
+    expect(v.parse(GatewayPage, (await ask('GET', '/v1/gateways')).body).items).toMatchObject([
+      { thingName, certificateExpiresAt: end(next.certificateId) },
+    ])
+    await ask('POST', `${path}/revoke`)
+    expect(await expiry()).toBeNull()
   })
 
   it('that was begun with one key and goes on with another leaves nothing of the first', async () => {

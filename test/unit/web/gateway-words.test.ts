@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createI18n } from 'vue-i18n'
-import { describeDrain, describeReason } from '../../../web/src/components/gateway-words.ts'
+import { certificateTrouble, describeDrain, describeReason } from '../../../web/src/components/gateway-words.ts'
 import { ageOf } from '../../../web/src/display/ages.ts'
 import en from '../../../web/src/i18n/en.json' with { type: 'json' }
 import es from '../../../web/src/i18n/es.json' with { type: 'json' }
@@ -21,6 +21,14 @@ function draining(mode: string, drainEtaSec: number | null): LiveGateway {
 }
 
 describe('what is said of a gateway', () => {
+  it('warns of a certificate that the agent should have renewed, and of one that has ended', () => {
+    const [now, day] = [Date.now(), 86_400_000]
+    expect(certificateTrouble(null, now)).toBeUndefined()
+    expect(certificateTrouble(now + 30 * day, now)).toBeUndefined()
+    expect(certificateTrouble(now + 30 * day - 1, now)).toBe('Soon')
+    expect(certificateTrouble(now, now)).toBe('Over')
+  })
+
   it.each([
     ['es', 'se vacía en 12 min'],
     ['en', 'empty in 12 min'],

@@ -41,6 +41,15 @@ export function describeReason(
   return known(key) ? t(key) : gateway.reason
 }
 
+/** The agent renews its certificate when it has less than this: one that has not is held up. */
+const RENEWAL_DUE_MS = 30 * 86_400_000
+
+/** Whether somebody should look at the gateway's certificate: it ends soon and was not renewed, or it has ended. */
+export function certificateTrouble(expiresAt: number | null, now: number): 'Soon' | 'Over' | undefined {
+  if (expiresAt === null || expiresAt - now >= RENEWAL_DUE_MS) return undefined
+  return expiresAt > now ? 'Soon' : 'Over'
+}
+
 export function describeBuffer(gateway: LiveGateway, t: Translate, number: (value: number) => string): Remark {
   if (!gateway.health) return { text: t('gateways.unknown'), abnormal: false }
   const { mode, queuedMessages } = gateway.health.buffer
