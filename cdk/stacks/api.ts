@@ -135,6 +135,13 @@ export class ApiStack extends Stack {
       schedule: Schedule.rate(Duration.minutes(15)),
       targets: [new Invoke(reconciler)],
     })
+    alarm(this, 'GatewayComparisonAlarm', settings, {
+      heading: 'Gateways: the comparison with AWS IoT fails',
+      description: 'What a failed call has left at AWS IoT is neither finished nor told.',
+      metric: reconciler.metricErrors({ period: Duration.minutes(15) }),
+      atLeast: 1,
+      periods: 2,
+    })
     alarm(this, 'GatewayDifferencesAlarm', settings, {
       heading: 'Gateways: AWS IoT and the database differ',
       description: 'Something of a gateway exists at one of them only, and was not repaired.',
