@@ -1,9 +1,10 @@
-import { cpSync } from 'node:fs'
+import { cpSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { buildSync } from 'esbuild'
+import { licencesOf } from './third-party-licences.ts'
 
 /** Bundling it takes longer than everything else together. */
 const OPCUA_PACKAGES = ['node-opcua-client', 'node-opcua-certificate-manager']
@@ -20,7 +21,8 @@ export function bundleAgent(
   const paths = selfContained
     ? []
     : OPCUA_PACKAGES.map((name) => [name, fileURLToPath(import.meta.resolve(name))] as const)
-  buildSync({
+  const { metafile } = buildSync({
+    metafile: true,
     entryPoints: { 'gateway-agent': join(import.meta.dirname, 'src/main.ts') },
     outdir: directory,
     outExtension: { '.js': '.mjs' },
@@ -47,6 +49,7 @@ export function bundleAgent(
     logLevel: 'silent',
   })
   copySerialPrebuilds(directory)
+  writeFileSync(join(directory, 'THIRD-PARTY-LICENCES.txt'), licencesOf(Object.keys(metafile.inputs)))
   return join(directory, 'gateway-agent.mjs')
 }
 

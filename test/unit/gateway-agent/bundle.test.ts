@@ -33,6 +33,13 @@ machines:
   expect(stdout).toBe('cell-1  energy  holding:42    42    good\ncell-1  angle   ns=1;s=angle  12.5  good\n')
 })
 
+it('the licence of every package in the bundle goes with it, in its own words', () => {
+  const folder = dirname(bundleAgent(join(temporaryFolder(), 'program'), { selfContained: true }))
+  const packages = readFileSync(join(folder, 'THIRD-PARTY-LICENCES.txt'), 'utf8').split(/^-{80}$/m)
+  expect(packages.length).toBeGreaterThan(100)
+  expect(packages.filter((text) => !/licen[cs]e|copyright|MIT/i.test(text.split('\n').slice(2).join('\n')))).toEqual([])
+})
+
 it.each([true, false])(
   'a driver’s library is loaded only with the driver (self-contained: %s)',
   { timeout: 60_000 },
