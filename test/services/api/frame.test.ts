@@ -18,7 +18,7 @@ let admin: string
 
 beforeAll(async () => {
   iot = await startTestIot()
-  api = await startHttpApi({ iot: iot.iot })
+  api = await startHttpApi({ iot: iot.iot, iotData: iot.iotData })
   tenant = await createTenant(api.database.master, ['alpha', 'beta'])
   plantId = tenant.plants[0]!.plantId
   admin = await createUser(api.database.master, tenant.tenantId, 'admin', 'all')

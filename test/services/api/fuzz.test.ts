@@ -50,7 +50,7 @@ let admin: string
 
 beforeAll(async () => {
   iot = await startTestIot()
-  api = await startHttpApi({ iot: iot.iot })
+  api = await startHttpApi({ iot: iot.iot, iotData: iot.iotData })
   live = startLiveSocket(api)
   ;[ours] = (await createPlaces(api.database.master, ['north', 'south'])).places as [Place]
   ;[theirs] = (await createPlaces(api.database.master, ['north'])).places as [Place]

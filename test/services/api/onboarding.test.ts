@@ -18,7 +18,7 @@ let csr: string
 
 beforeAll(async () => {
   iot = await startTestIot()
-  api = await startHttpApi({ iot: iot.iot })
+  api = await startHttpApi({ iot: iot.iot, iotData: iot.iotData })
 })
 afterAll(async () => {
   await api.close()

@@ -31,7 +31,7 @@ let admin: string
 
 beforeAll(async () => {
   iot = await startTestIot()
-  api = await startHttpApi({ iot: iot.iot })
+  api = await startHttpApi({ iot: iot.iot, iotData: iot.iotData })
   const company = await createPlaces(api.database.master, ['north'])
   ;[ours] = company.places as [Place]
   ;[theirs] = (await createPlaces(api.database.master, ['north'])).places as [Place]
