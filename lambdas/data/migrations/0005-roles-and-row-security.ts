@@ -36,7 +36,7 @@ begin
     execute format('alter table %I enable row level security', tab);
     execute format('create policy every_tenant on %I to iot_ingest, iot_admin using (true) with check (true)', tab);
     execute format($p$create policy own_tenant on %I to iot_api
-      using (%I = nullif(current_setting('app.tenant_id', true), '')::uuid)$p$, tab,
+      using (%I = (select nullif(current_setting('app.tenant_id', true), '')::uuid))$p$, tab,
       case tab when 'tenants' then 'id' else 'tenant_id' end);
   end loop;
 end $do$;

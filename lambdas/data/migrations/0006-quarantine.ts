@@ -42,7 +42,7 @@ grant update (redrive_at) on quarantine to iot_admin;
 alter table quarantine enable row level security;
 create policy every_tenant on quarantine to iot_quarantine using (true) with check (true);
 create policy own_tenant on quarantine to iot_api
-  using (tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid);
+  using (tenant_id = (select nullif(current_setting('app.tenant_id', true), '')::uuid));
 create policy of_no_tenant on quarantine to iot_admin using (tenant_id is null);
 create policy every_tenant_to_quarantine on tenants to iot_quarantine using (true);
 create policy every_tenant_to_quarantine on plants to iot_quarantine using (true);

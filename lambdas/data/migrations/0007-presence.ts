@@ -33,6 +33,6 @@ grant select on gateway_connections to iot_api;
 alter table gateway_connections enable row level security;
 create policy every_tenant on gateway_connections to iot_ingest, iot_admin using (true) with check (true);
 create policy own_tenant on gateway_connections to iot_api
-  using (tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid);
+  using (tenant_id = (select nullif(current_setting('app.tenant_id', true), '')::uuid));
 `.execute(db)
 }

@@ -67,8 +67,8 @@ create policy every_tenant on rollups to iot_rollup using (true) with check (tru
 create policy every_tenant on rollup_queue to iot_rollup, iot_ingest using (true) with check (true);
 create policy rolled_up on telemetry_events for select to iot_rollup using (true);
 create policy rolled_up on machine_state for select to iot_rollup using (true);
-create policy own_tenant on rollups to iot_api using (tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid);
-create policy own_tenant on rollup_queue to iot_api using (tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid);
+create policy own_tenant on rollups to iot_api using (tenant_id = (select nullif(current_setting('app.tenant_id', true), '')::uuid));
+create policy own_tenant on rollup_queue to iot_api using (tenant_id = (select nullif(current_setting('app.tenant_id', true), '')::uuid));
 `.execute(db)
   // Inline and compressed: out of line would cost reads of its own for each hour.
   for (const column of ['count', 'min', 'max', 'sum', 'last', 'known_ms'])

@@ -45,7 +45,7 @@ begin
     execute format('alter table %I enable row level security', tab);
     execute format('create policy every_tenant on %I to iot_ingest, iot_admin using (true) with check (true)', tab);
     execute format($p$create policy own_tenant on %I to iot_api
-      using (tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid)$p$, tab);
+      using (tenant_id = (select nullif(current_setting('app.tenant_id', true), '')::uuid))$p$, tab);
   end loop;
 end $do$;
 
