@@ -166,7 +166,10 @@ export class ApiStack extends Stack {
     const all = (resource: string) =>
       this.formatArn({ service: 'iot', resource, resourceName: '*', arnFormat: ArnFormat.SLASH_RESOURCE_NAME })
     return [
-      new PolicyStatement({ actions: ['iot:CreateThing', 'iot:DeleteThing'], resources: [all('thing')] }),
+      new PolicyStatement({
+        actions: ['iot:CreateThing', 'iot:DeleteThing', 'iot:ListThingPrincipals'],
+        resources: [all('thing')],
+      }),
       new PolicyStatement({ actions: ['iot:DeleteConnection'], resources: [all('client')] }),
       new PolicyStatement({
         actions: [

@@ -28,6 +28,7 @@ const environment = readEnvironment({
   ...retentionEnvironment,
   ...historyEnvironment,
   ...accountsEnvironment,
+  STAGE: v.string(),
   API_URL: v.pipe(v.string(), v.url()),
   REALTIME_URL: v.pipe(v.string(), v.url()),
   AWS_ENDPOINT_URL_IOT_DATA_PLANE: v.optional(v.string()),
@@ -43,6 +44,7 @@ const services = {
   redis: openRedis(environment),
   iot,
   iotData: new IoTDataPlaneClient(iotDataEndpoint(iot, environment.AWS_ENDPOINT_URL_IOT_DATA_PLANE)),
+  stage: environment.STAGE,
   // Its endpoint comes from AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI.
   sockets: new ApiGatewayManagementApiClient(),
   accounts: () => (accounts ??= openedAccounts()),

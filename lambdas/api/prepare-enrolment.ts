@@ -2,9 +2,10 @@ import { addEnrolmentToken } from '../data/enrolments.ts'
 import type { GatewayRef } from '../data/gateway-lease.ts'
 import type { GatewayAddress } from '../../schemas/topics.ts'
 import { removeEndingCertificates } from '../gateways/remove-certificates.ts'
-import { createThing, deletePolicy, deleteThing, putPolicy } from '../gateways/thing-and-policy.ts'
+import { createThing, deletePolicy, deleteThing, putPolicy, ThingOfOthers } from '../gateways/thing-and-policy.ts'
 import type { OnFailure } from '../runtime/with-undo.ts'
 import { newSecret, sha256 } from './one-time-secret.ts'
+import { ApiError } from './problem.ts'
 import type { Services } from './services.ts'
 
 const TOKEN_LIFETIME_MS = 60 * 60 * 1000
@@ -18,10 +19,10 @@ export interface PreparedEnrolment {
 
 /**
  * Thing, policy, then a token, which ends the one before; what is there already stays, but for certificates of before. Run it with
- * the gateway's lease.
+ * the gateway's lease. Throws ApiError (409) when AWS IoT has a Thing of that name that is not ours.
  */
 export async function prepareEnrolment(
-  { db, iot, apiUrl }: Services,
+  { db, iot, stage, apiUrl }: Services,
   by: { userId: string; requestId: string },
   gateway: GatewayRef & GatewayAddress,
   onFailure: OnFailure,
@@ -29,10 +30,18 @@ export async function prepareEnrolment(
   const { thingName } = gateway
   await removeEndingCertificates({ db, iot }, gateway)
 
-  onFailure('delete the Thing', () => deleteThing(iot, thingName))
-  const arnPrefix = await createThing(iot, thingName)
-
-  onFailure('delete the policy', () => deletePolicy(iot, thingName))
+  const [thing, policy] = [{ mayBeOurs: true }, { mayBeOurs: false }]
+  // One after the other: while there is a policy there is its Thing, by which the reconciler finds both.
+  onFailure('delete the policy and the Thing', async () => {
+    if (policy.mayBeOurs) await deletePolicy(iot, thingName)
+    if (thing.mayBeOurs) await deleteThing(iot, thingName)
+  })
+  const arnPrefix = await createThing(iot, stage, thingName).catch((error: unknown) => {
+    if (!(error instanceof ThingOfOthers)) throw error
+    thing.mayBeOurs = false
+    throw new ApiError('conflict', `AWS IoT has another Thing called ${thingName}. Give the gateway another name.`)
+  })
+  policy.mayBeOurs = true
   await putPolicy(iot, arnPrefix, gateway)
 
   const token = newSecret()

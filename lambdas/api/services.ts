@@ -13,6 +13,8 @@ export interface Services {
   redis: Redis
   iot: IoTClient
   iotData: IoTDataPlaneClient
+  /** Marks our Things in AWS IoT. */
+  stage: string
   /** Live sockets of browsers. */
   sockets: ApiGatewayManagementApiClient
   /** Opened by the routes that need it only. */

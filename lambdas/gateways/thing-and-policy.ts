@@ -18,12 +18,29 @@ import type { GatewayAddress } from '../../schemas/topics.ts'
 import { ignoringAbsence } from './ignoring-absence.ts'
 import { gatewayPolicyDocument } from './policy-document.ts'
 
-/** Returns the start of every ARN of this account and region: `arn:{partition}:iot:{region}:{account}`. */
-export async function createThing(iot: IoTClient, thingName: string): Promise<string> {
-  // AWS answers the same for a Thing that exists as it is asked for.
-  const { thingArn } = await iot.send(new CreateThingCommand({ thingName }))
-  if (thingArn === undefined) throw new Error(`CreateThing gave no ARN for ${thingName}`)
-  return thingArn.split(':').slice(0, 5).join(':')
+/** Attribute of our Things: an account may hold others', and those of another stage. Its value is the stage. */
+export const OURS = 'iot-telemetry-stage'
+
+/** AWS IoT has a Thing of that name, and it is not one of this stage. */
+export class ThingOfOthers extends Error {
+  override name = 'ThingOfOthers'
+}
+
+/**
+ * Returns the start of every ARN of this account and region: `arn:{partition}:iot:{region}:{account}`.
+ * Throws ThingOfOthers.
+ */
+export async function createThing(iot: IoTClient, stage: string, thingName: string): Promise<string> {
+  const attributePayload = { attributes: { [OURS]: stage } }
+  try {
+    // AWS answers the same for a Thing that exists as it is asked for, and refuses when its attributes are others.
+    const { thingArn } = await iot.send(new CreateThingCommand({ thingName, attributePayload }))
+    if (thingArn === undefined) throw new Error(`CreateThing gave no ARN for ${thingName}`)
+    return thingArn.split(':').slice(0, 5).join(':')
+  } catch (error) {
+    if (!(error instanceof ResourceAlreadyExistsException)) throw error
+    throw new ThingOfOthers(`AWS IoT has a Thing ${thingName} of others`, { cause: error })
+  }
 }
 
 /** A policy of that name that says something else gets a new version, which holds at once for what it is attached to. */

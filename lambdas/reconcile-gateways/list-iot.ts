@@ -4,25 +4,30 @@ import {
   type ListCertificatesCommandOutput,
   ListPoliciesCommand,
   ListPrincipalThingsCommand,
+  ListThingPrincipalsCommand,
   ListThingsCommand,
 } from '@aws-sdk/client-iot'
+import { OURS } from '../gateways/thing-and-policy.ts'
 
 /** The most that AWS IoT lists at once. */
 const PAGE_SIZE = 250
 
 export interface IotInventory {
+  /** Those of this stage only. */
   things: Set<string>
   policies: Set<string>
   certificates: { id: string; arn: string }[]
 }
 
-/** Names and ids of all that the account has, also of what is not ours. */
-export async function listIot(iot: IoTClient): Promise<IotInventory> {
+/** Names and ids; of policies and certificates also those that are not ours. */
+export async function listIot(iot: IoTClient, stage: string): Promise<IotInventory> {
   const inventory: IotInventory = { things: new Set(), policies: new Set(), certificates: [] }
   let nextToken: string | undefined
   do {
     const page = await iot.send(new ListThingsCommand({ maxResults: PAGE_SIZE, nextToken }))
-    for (const { thingName } of page.things ?? []) inventory.things.add(thingName!)
+    for (const { thingName, attributes } of page.things ?? []) {
+      if (attributes?.[OURS] === stage) inventory.things.add(thingName!)
+    }
     nextToken = page.nextToken
   } while (nextToken !== undefined)
   let marker: string | undefined
@@ -46,4 +51,9 @@ export async function listIot(iot: IoTClient): Promise<IotInventory> {
 export async function thingsOf(iot: IoTClient, principal: string): Promise<string[]> {
   const { things = [] } = await iot.send(new ListPrincipalThingsCommand({ principal }))
   return things
+}
+
+export async function hasCertificates(iot: IoTClient, thingName: string): Promise<boolean> {
+  const { principals = [] } = await iot.send(new ListThingPrincipalsCommand({ thingName }))
+  return principals.length > 0
 }

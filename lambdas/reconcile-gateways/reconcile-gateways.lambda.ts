@@ -11,6 +11,7 @@ import { reconcile } from './reconcile.ts'
 
 const environment = readEnvironment({
   ...postgresEnvironment,
+  STAGE: v.string(),
   AWS_ENDPOINT_URL_IOT_DATA_PLANE: v.optional(v.string()),
 })
 const { db } = openPostgres<Database>(environment)
@@ -18,7 +19,7 @@ const iot = new IoTClient()
 const iotData = new IoTDataPlaneClient(iotDataEndpoint(iot, environment.AWS_ENDPOINT_URL_IOT_DATA_PLANE))
 
 export const handler = frame(async () => {
-  const differences = await reconcile({ db, iot, iotData }, Date.now())
+  const differences = await reconcile({ db, iot, iotData, stage: environment.STAGE }, Date.now())
   const { unrepaired, withoutCertificate, unknown } = differences
   metrics.addMetric('GatewayDifferences', 'Count', unrepaired.length + withoutCertificate.length + unknown.length)
   logger.info('Gateways compared with AWS IoT', { ...differences })

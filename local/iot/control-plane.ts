@@ -10,6 +10,9 @@ import type { Registry } from './registry.ts'
 
 const DEFAULT_PAGE = 25
 const Principal = v.pipe(v.string(), v.nonEmpty())
+const ThingBody = v.object({
+  attributePayload: v.optional(v.object({ attributes: v.optional(v.record(v.string(), v.string())) })),
+})
 
 /** `endpoint` is `host:port` of the local broker, given as the account's data endpoint. */
 export function serveIotControlPlane(
@@ -26,6 +29,10 @@ export function serveIotControlPlane(
     const text = String(request.body)
     return v.parse(v.string(), (JSON.parse(text === '' ? '{}' : text) as Record<string, unknown>)[name])
   }
+  const attributesOf = (request: FastifyRequest) => {
+    const text = String(request.body)
+    return v.parse(ThingBody, JSON.parse(text === '' ? '{}' : text)).attributePayload?.attributes
+  }
   const pageOf = <Item>(list: string, request: FastifyRequest, items: Item[]) => {
     const from = Number(query(request, 'marker') ?? query(request, 'nextToken') ?? 0)
     const to = from + Number(query(request, 'pageSize') ?? query(request, 'maxResults') ?? DEFAULT_PAGE)
@@ -36,7 +43,7 @@ export function serveIotControlPlane(
 
   const routes: [method: string, path: string, run: (request: FastifyRequest, name: string) => unknown][] = [
     ['GET', '/things', (request) => pageOf('things', request, things.listThings().things)],
-    ['POST', '/things/:name', (_, name) => things.createThing(name)],
+    ['POST', '/things/:name', (request, name) => things.createThing(name, attributesOf(request))],
     ['GET', '/things/:name', (_, name) => things.describeThing(name)],
     ['DELETE', '/things/:name', (_, name) => things.deleteThing(name)],
     ['PUT', '/things/:name/principals', (request, name) => things.attachPrincipal(name, principal(request))],

@@ -5,7 +5,14 @@ import * as v from 'valibot'
 import { type PolicyAction, isAllowed, PolicyDocument } from './policy.ts'
 
 const State = v.object({
-  things: v.record(v.string(), v.object({ thingId: v.string(), principals: v.array(v.string()) })),
+  things: v.record(
+    v.string(),
+    v.object({
+      thingId: v.string(),
+      attributes: v.optional(v.record(v.string(), v.string()), {}),
+      principals: v.array(v.string()),
+    }),
+  ),
   /** Versions by id; `document` is the default one's. */
   policies: v.record(
     v.string(),

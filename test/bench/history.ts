@@ -84,6 +84,7 @@ export async function benchHistory(): Promise<Figure[]> {
           iotData: new IoTDataPlaneClient({ region: 'us-east-1' }),
           sockets: new ApiGatewayManagementApiClient({ region: 'us-east-1' }),
           accounts: () => Promise.reject(new Error('history needs no accounts')),
+          stage: 'bench',
           apiUrl: '',
           realtimeUrl: '',
           iotCaPem: '',

@@ -16,7 +16,7 @@ import { type HttpApi, startHttpApi } from '../helpers/http-api.ts'
 import { createTenant, createUser, type TestTenant } from '../helpers/tenants.ts'
 import { startTestIot, type TestIot } from '../helpers/test-iot.ts'
 
-const NOTHING: Differences = { repaired: [], unrepaired: [], withoutCertificate: [], unknown: [] }
+const NOTHING: Differences = { repaired: [], unrepaired: [], withoutCertificate: [], removed: [], unknown: [] }
 
 let api: HttpApi
 let iot: TestIot
@@ -49,7 +49,7 @@ beforeEach(async () => {
   thingName = `${tenant.slug}-gw`
 })
 
-const run = (now = Date.now()) => reconcile({ db: postgres.db, iot: iot.iot, iotData: iot.iotData }, now)
+const run = (now = Date.now()) => reconcile({ db: postgres.db, iot: iot.iot, iotData: iot.iotData, stage: 'test' }, now)
 const state = () => iot.registry.state
 const ask = (method: string, path: string, body?: object) =>
   api.request(method, path, { as: admin, ...(body && { body }) })
@@ -124,18 +124,52 @@ describe('the reconciler', () => {
     expect(state().certificates).toEqual({})
   })
 
-  it('tells of a certificate that is gone, and of a Thing and policy that no gateway has, which it leaves alone', async () => {
+  it('tells of a certificate that is gone', async () => {
     const id = await enrolled()
     iot.registry.change((s) => {
       s.things[thingName]!.principals = []
       Reflect.deleteProperty(s.certificates, id)
     })
-    const foreign = 'somebody-elses'
-    await iot.iot.send(new CreateThingCommand({ thingName: foreign }))
+    expect(await run()).toEqual({ ...NOTHING, withoutCertificate: [thingName] })
+  })
+
+  it('leaves alone what is of others, or of another stage', async () => {
     const policyDocument = JSON.stringify({ Version: '2012-10-17', Statement: [] })
-    await iot.iot.send(new CreatePolicyCommand({ policyName: foreign, policyDocument }))
-    expect(await run()).toEqual({ ...NOTHING, withoutCertificate: [thingName], unknown: [foreign] })
-    expect(Object.keys(state().things)).toEqual([thingName, foreign])
+    for (const [name, attributes] of [
+      ['of-others', {}],
+      ['of-prod', { 'iot-telemetry-stage': 'prod' }],
+    ] as const) {
+      await iot.iot.send(new CreateThingCommand({ thingName: name, attributePayload: { attributes } }))
+      await iot.iot.send(new CreatePolicyCommand({ policyName: name, policyDocument }))
+    }
+    expect(await run()).toEqual(NOTHING)
+    expect(Object.keys(state().policies)).toEqual(['of-others', 'of-prod'])
+    expect(Object.keys(state().things)).toEqual(['of-others', 'of-prod'])
+  })
+
+  it.each([undefined, 'DeletePolicy', 'DeleteThing'])(
+    'removes a Thing of ours that no gateway has, with its policy, also after %s has failed',
+    async (command) => {
+      await ask('POST', '/v1/gateways', { plantId: tenant.plants[0]!.plantId, thingName })
+      await api.database.master.query('delete from gateways')
+      if (command !== undefined) {
+        iot.failAt(command, 'before')
+        expect(await run()).toEqual({ ...NOTHING, unrepaired: [thingName] })
+        // By it the next run finds the policy.
+        expect(Object.keys(state().things)).toEqual([thingName])
+      }
+      expect(await run()).toEqual({ ...NOTHING, removed: [thingName] })
+      expect(state()).toMatchObject({ things: {}, policies: {} })
+      expect(await run()).toEqual(NOTHING)
+    },
+  )
+
+  it('tells of one that has a certificate, and takes nothing away: the database may have lost its gateways', async () => {
+    await enrolled()
+    const before = structuredClone(state())
+    await api.database.master.query('delete from gateways')
+    expect(await run()).toEqual({ ...NOTHING, unknown: [thingName] })
+    expect(state()).toEqual(before)
   })
 
   it('leaves a gateway alone that is being changed', async () => {

@@ -9,7 +9,7 @@ import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import { ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest'
-import type { DeadLetterPage, PlantPage } from '../../schemas/api.ts'
+import type { CreatedGateway, DeadLetterPage, PlantPage } from '../../schemas/api.ts'
 import type { LiveServerMessage } from '../../schemas/live.ts'
 import { Assembly } from '../../local/assembly/assembly.ts'
 import { functionResources } from '../../local/assembly/read-functions.ts'
@@ -145,7 +145,7 @@ const isOnline = (message: LiveServerMessage) =>
   message.type === 'delta' &&
   message.gateways.some(({ thingName, connection }) => thingName === plant.thingName && connection === 'online')
 
-/** A gateway whose deletion has stopped before AWS IoT was told, and which has lost its policy: the reconciler's to finish. */
+/** A gateway whose deletion has stopped before AWS IoT was told, and a Thing of none: the reconciler's to finish. */
 async function deleteHalfWay(): Promise<void> {
   const { thingName } = await enrolGateway(endpoints, {
     ...{ tenant: 'norpan', plant: plant.plant, folder },
@@ -161,8 +161,14 @@ async function deleteHalfWay(): Promise<void> {
     `update gateway_certificates set state = 'ending' where gateway_id = (select id from gateways where thing_name = $1)`,
     [thingName],
   )
+  // One that the database has lost.
+  const { gateway } = (await api.post('/gateways', { plantId: plant.plantId })) as CreatedGateway
+  await database.query('delete from gateways where thing_name = $1', [gateway.thingName])
   await database.end()
-  await invoke(functionName('ReconcileGateways'))
+  const { Payload } = await invoke(functionName('ReconcileGateways'))
+  expect(JSON.parse(Buffer.from(Payload!).toString())).toMatchObject({
+    ...{ repaired: [thingName], removed: [gateway.thingName], unrepaired: [] },
+  })
   expect((await api.request('GET', `/gateways/${thingName}`)).status).toBe(404)
 }
 

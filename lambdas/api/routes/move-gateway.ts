@@ -26,7 +26,7 @@ export const route = userRoute({
   body: MoveGateway,
   answer: { status: 200, schema: Gateway },
   async handle({ params: { thingName }, body, requestId, services, user }) {
-    const { db, iot, iotData } = services
+    const { db, iot, iotData, stage } = services
     const { tenantId, userId, plantAccess } = user
     const known = await findKnownGateway(db, user, thingName)
     const plant = await inTenant(db, tenantId, (transaction) =>
@@ -38,7 +38,7 @@ export const route = userRoute({
     await changeGateway(db, known, async () => {
       const gateway = await findGatewayById(db, known)
       if (gateway === undefined) throw notFound()
-      const arnPrefix = await createThing(iot, thingName)
+      const arnPrefix = await createThing(iot, stage, thingName)
       const allowAt = ({ province, plant: slug }: Pick<KnownGateway, 'province' | 'plant'>) =>
         putPolicy(iot, arnPrefix, { tenant: gateway.tenant, province, plant: slug, thingName })
       await withUndo(async (onFailure) => {

@@ -129,7 +129,7 @@ async function fill(): Promise<Company> {
   ]
   for (const [text, values] of rows) await master.query(text, values)
 
-  const arnPrefix = await createThing(iot.iot, thingName)
+  const arnPrefix = await createThing(iot.iot, 'test', thingName)
   await putPolicy(iot.iot, arnPrefix, { tenant: slug, province: 'ba', plant: 'north', thingName })
   await attachCertificate(iot.iot, thingName, certificate)
 

@@ -1,5 +1,10 @@
 import { createHash } from 'node:crypto'
-import { CreatePolicyCommand } from '@aws-sdk/client-iot'
+import {
+  AttachPolicyCommand,
+  CreateCertificateFromCsrCommand,
+  CreatePolicyCommand,
+  CreateThingCommand,
+} from '@aws-sdk/client-iot'
 import * as v from 'valibot'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { CreatedGateway, Enrolment, Problem } from '../../../schemas/api.ts'
@@ -125,6 +130,29 @@ describe('POST /v1/gateways', () => {
     expect(thingName).toMatch(new RegExp(`^${tenant.slug}-x+-gateway-1$`))
     const topic = statusTopic({ tenant: tenant.slug, province: long, plant: long, thingName })
     expect(topic.length).toBeLessThanOrEqual(MAX_TOPIC_BYTES)
+  })
+
+  it('leaves a Thing of that name that is not ours as it is, and gives the name back', async () => {
+    const thingName = `${tenant.slug}-theirs`
+    const attributePayload = { attributes: { 'iot-telemetry-stage': 'another' } }
+    await iot.iot.send(new CreateThingCommand({ thingName, attributePayload }))
+    const before = structuredClone(iot.registry.state)
+    expect(await create({ plantId, thingName })).toMatchObject({ status: 409, body: { code: 'conflict' } })
+    expect(iot.registry.state).toEqual(before)
+    expect(await gatewayRows()).toEqual([])
+  })
+
+  it('leaves the Thing where its policy cannot be taken back, for the reconciler to find both', async () => {
+    const thingName = `${tenant.slug}-stuck`
+    const policyDocument = JSON.stringify({ Version: '2012-10-17', Statement: [] })
+    await iot.iot.send(new CreatePolicyCommand({ policyName: thingName, policyDocument }))
+    const { certificateArn: target } = await iot.iot.send(
+      new CreateCertificateFromCsrCommand({ certificateSigningRequest: csr, setAsActive: true }),
+    )
+    await iot.iot.send(new AttachPolicyCommand({ policyName: thingName, target }))
+    iot.failAt('GetPolicy', 'before')
+    expect((await create({ plantId, thingName })).status).toBe(500)
+    expect([names(iot.registry.state.things), await gatewayRows()]).toEqual([[thingName], []])
   })
 
   it('replaces the policy of an earlier gateway that stood elsewhere', async () => {
