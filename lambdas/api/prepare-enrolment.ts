@@ -30,18 +30,18 @@ export async function prepareEnrolment(
   const { thingName } = gateway
   await removeEndingCertificates({ db, iot }, gateway)
 
-  const [thing, policy] = [{ mayBeOurs: true }, { mayBeOurs: false }]
+  const mayBeOurs = { thing: true, policy: false }
   // One after the other: while there is a policy there is its Thing, by which the reconciler finds both.
   onFailure('delete the policy and the Thing', async () => {
-    if (policy.mayBeOurs) await deletePolicy(iot, thingName)
-    if (thing.mayBeOurs) await deleteThing(iot, thingName)
+    if (mayBeOurs.policy) await deletePolicy(iot, thingName)
+    if (mayBeOurs.thing) await deleteThing(iot, thingName)
   })
   const arnPrefix = await createThing(iot, stage, thingName).catch((error: unknown) => {
     if (!(error instanceof ThingOfOthers)) throw error
-    thing.mayBeOurs = false
+    mayBeOurs.thing = false
     throw new ApiError('conflict', `AWS IoT has another Thing called ${thingName}. Give the gateway another name.`)
   })
-  policy.mayBeOurs = true
+  mayBeOurs.policy = true
   await putPolicy(iot, arnPrefix, gateway)
 
   const token = newSecret()
