@@ -57,6 +57,7 @@ const FIRST: Record<string, { role?: string; event: object }> = {
   redrive: { role: 'iot_quarantine', event: {} },
   rollup: { role: 'iot_rollup', event: {} },
   'presence-sweep': { role: 'iot_ingest', event: {} },
+  'reconcile-gateways': { role: 'iot_gateways', event: {} },
   migrate: { event: {} },
   partitions: { event: {} },
 }
@@ -71,6 +72,7 @@ export async function benchColdStart(): Promise<Figure[]> {
   const secrets = await serveJson(() => ({
     body: { SecretString: JSON.stringify({ host, port, username: user, password, dbname: database }) },
   }))
+  const awsIot = await serveJson(() => ({ body: { things: [], certificates: [], policies: [] } }))
   try {
     await system.client.query(
       `insert into users (id, tenant_id, firebase_uid, email, role, all_plants, created_at, updated_at)
@@ -86,6 +88,8 @@ export async function benchColdStart(): Promise<Figure[]> {
       ...{ FIREBASE_PROJECT_ID: PROJECT, FIREBASE_API_KEY: 'key', FIREBASE_SECRET_ARN: 'arn' },
       FIREBASE_AUTH_EMULATOR_HOST: firebase.host,
       ...{ DATABASE_SECRET_ARN: 'arn', LOCAL_ROLE_PASSWORD: system.environment['PGPASSWORD'] },
+      AWS_ENDPOINT_URL_IOT: `http://${awsIot.host}:${awsIot.port}`,
+      AWS_ENDPOINT_URL_IOT_DATA_PLANE: `http://${awsIot.host}:${awsIot.port}`,
       AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://${secrets.host}:${secrets.port}`,
       ...{ AWS_ACCESS_KEY_ID: 'bench', AWS_SECRET_ACCESS_KEY: 'bench' },
     }
@@ -119,6 +123,7 @@ export async function benchColdStart(): Promise<Figure[]> {
     return figures
   } finally {
     await secrets.close()
+    await awsIot.close()
     await firebase.close()
     await system.stop()
     rmSync(folder, { recursive: true, force: true })
