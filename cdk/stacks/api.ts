@@ -1,4 +1,4 @@
-import { ArnFormat, CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib'
+import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib'
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
 import { HttpApi, HttpMethod, HttpStage, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2'
 import { HttpLambdaAuthorizer, HttpLambdaResponseType } from 'aws-cdk-lib/aws-apigatewayv2-authorizers'
@@ -11,6 +11,7 @@ import { LogGroup } from 'aws-cdk-lib/aws-logs'
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager'
 import type { Construct } from 'constructs'
 import { alarm } from '../constructs/alarm.ts'
+import { END_GATEWAY, type IotAction, mayDoAtIot } from '../constructs/iot-rights.ts'
 import { type Access, houseFunction, type Surroundings } from '../constructs/lambda.ts'
 import type { DataStack } from './data.ts'
 import type { LiveStack } from './live.ts'
@@ -23,6 +24,30 @@ const OPEN_ROUTES = [
   { method: HttpMethod.POST, path: '/v1/identity/check' },
   { method: HttpMethod.POST, path: '/v1/identity/renew' },
   { method: HttpMethod.POST, path: '/v1/identity/confirm' },
+]
+
+/** A gateway from its Thing to a certificate, which the API gives. */
+const MAKE_GATEWAY: IotAction[] = [
+  'CreateThing',
+  'CreatePolicy',
+  'CreatePolicyVersion',
+  'CreateCertificateFromCsr',
+  'AttachPolicy',
+  'AttachThingPrincipal',
+]
+
+/** What is left of a tenant's gateways, for the proof that nothing is. */
+const FIND_REMAINS: IotAction[] = ['DescribeThing', 'ListThingPrincipals', 'ListTargetsForPolicy']
+
+/** To list what there is, and to make again what a gateway lacks, without new certificates. */
+const COMPARE: IotAction[] = [
+  'CreateThing',
+  'CreatePolicy',
+  'CreatePolicyVersion',
+  'ListThings',
+  'ListThingPrincipals',
+  'ListPolicies',
+  'ListPrincipalThings',
 ]
 
 /** The HTTP API with its authorizer, and the admin function that only AWS credentials can call. */
@@ -83,7 +108,13 @@ export class ApiStack extends Stack {
       description: 'The HTTP API',
       memoryMb: 1024,
       timeout: Duration.seconds(28), // API Gateway answers 504 after 30 s.
-      access: [postgres.as('iot_api'), redis.access, live.posting, accounts, { statements: this.#onboarding() }],
+      access: [
+        postgres.as('iot_api'),
+        redis.access,
+        live.posting,
+        accounts,
+        { statements: mayDoAtIot(this, [...END_GATEWAY, ...MAKE_GATEWAY]) },
+      ],
       environment: {
         API_URL: httpApi.apiEndpoint,
         REALTIME_URL: live.url,
@@ -120,7 +151,13 @@ export class ApiStack extends Stack {
       description: 'What the platform team does with tenants (npm run admin)',
       memoryMb: 512,
       timeout: Duration.minutes(2),
-      access: [postgres.as('iot_admin'), redis.access, live.posting, accounts, { statements: this.#removal() }],
+      access: [
+        postgres.as('iot_admin'),
+        redis.access,
+        live.posting,
+        accounts,
+        { statements: mayDoAtIot(this, [...END_GATEWAY, ...FIND_REMAINS]) },
+      ],
     })
 
     const reconciler = houseFunction(this, 'ReconcileGateways', surroundings, {
@@ -128,7 +165,7 @@ export class ApiStack extends Stack {
       description: 'Compares gateways with AWS IoT, and finishes what was interrupted there',
       memoryMb: 256,
       timeout: Duration.minutes(5),
-      access: [postgres.as('iot_gateways'), { statements: this.#reconciling() }],
+      access: [postgres.as('iot_gateways'), { statements: mayDoAtIot(this, [...END_GATEWAY, ...COMPARE]) }],
     })
     new Rule(this, 'ReconcileGatewaysSchedule', {
       description: 'What a failed call has left at AWS IoT is gone within a quarter of an hour',
@@ -159,117 +196,6 @@ export class ApiStack extends Stack {
     new CfnOutput(this, 'ApiUrl', { value: httpApi.apiEndpoint })
     new CfnOutput(this, 'AdminFunctionName', { value: admin.functionName })
     new CfnOutput(this, 'FirebaseServiceAccountSecret', { value: serviceAccount.secretName })
-  }
-
-  /** To list what there is, and then what the API does, without new certificates. */
-  #reconciling(): PolicyStatement[] {
-    const all = (resource: string) =>
-      this.formatArn({ service: 'iot', resource, resourceName: '*', arnFormat: ArnFormat.SLASH_RESOURCE_NAME })
-    return [
-      new PolicyStatement({
-        actions: ['iot:CreateThing', 'iot:DeleteThing', 'iot:ListThingPrincipals'],
-        resources: [all('thing')],
-      }),
-      new PolicyStatement({ actions: ['iot:DeleteConnection'], resources: [all('client')] }),
-      new PolicyStatement({
-        actions: [
-          'iot:CreatePolicy',
-          'iot:CreatePolicyVersion',
-          'iot:DeletePolicy',
-          'iot:DeletePolicyVersion',
-          'iot:GetPolicy',
-          'iot:ListPolicyVersions',
-        ],
-        resources: [all('policy')],
-      }),
-      new PolicyStatement({
-        actions: ['iot:DeleteCertificate', 'iot:DescribeCertificate', 'iot:DetachPolicy', 'iot:UpdateCertificate'],
-        resources: [all('cert')],
-      }),
-      new PolicyStatement({
-        actions: [
-          'iot:DescribeEndpoint',
-          'iot:DetachThingPrincipal',
-          'iot:ListCertificates',
-          'iot:ListPolicies',
-          'iot:ListPrincipalThings',
-          'iot:ListThings',
-        ],
-        resources: ['*'],
-      }),
-    ]
-  }
-
-  /** Gateways of a tenant that is deleted. */
-  #removal(): PolicyStatement[] {
-    const all = (resource: string) =>
-      this.formatArn({ service: 'iot', resource, resourceName: '*', arnFormat: ArnFormat.SLASH_RESOURCE_NAME })
-    return [
-      new PolicyStatement({
-        actions: ['iot:DeleteThing', 'iot:DescribeThing', 'iot:ListThingPrincipals'],
-        resources: [all('thing')],
-      }),
-      new PolicyStatement({
-        actions: [
-          'iot:DeletePolicy',
-          'iot:DeletePolicyVersion',
-          'iot:GetPolicy',
-          'iot:ListPolicyVersions',
-          'iot:ListTargetsForPolicy',
-        ],
-        resources: [all('policy')],
-      }),
-      new PolicyStatement({
-        actions: ['iot:DeleteCertificate', 'iot:DescribeCertificate', 'iot:DetachPolicy', 'iot:UpdateCertificate'],
-        resources: [all('cert')],
-      }),
-      new PolicyStatement({ actions: ['iot:DeleteConnection'], resources: [all('client')] }),
-      new PolicyStatement({
-        actions: ['iot:DescribeEndpoint', 'iot:DetachThingPrincipal', 'iot:ListCertificates'],
-        resources: ['*'],
-      }),
-    ]
-  }
-
-  /** Things, certificates and policies of gateways. The last statement names actions for which IoT has no resources. */
-  #onboarding(): PolicyStatement[] {
-    const all = (resource: string) =>
-      this.formatArn({ service: 'iot', resource, resourceName: '*', arnFormat: ArnFormat.SLASH_RESOURCE_NAME })
-    return [
-      new PolicyStatement({ actions: ['iot:CreateThing', 'iot:DeleteThing'], resources: [all('thing')] }),
-      new PolicyStatement({ actions: ['iot:DeleteConnection'], resources: [all('client')] }),
-      new PolicyStatement({
-        actions: [
-          'iot:CreatePolicy',
-          'iot:CreatePolicyVersion',
-          'iot:DeletePolicy',
-          'iot:DeletePolicyVersion',
-          'iot:GetPolicy',
-          'iot:ListPolicyVersions',
-        ],
-        resources: [all('policy')],
-      }),
-      new PolicyStatement({
-        actions: [
-          'iot:AttachPolicy',
-          'iot:DeleteCertificate',
-          'iot:DescribeCertificate',
-          'iot:DetachPolicy',
-          'iot:UpdateCertificate',
-        ],
-        resources: [all('cert')],
-      }),
-      new PolicyStatement({
-        actions: [
-          'iot:AttachThingPrincipal',
-          'iot:CreateCertificateFromCsr',
-          'iot:DescribeEndpoint',
-          'iot:DetachThingPrincipal',
-          'iot:ListCertificates',
-        ],
-        resources: ['*'],
-      }),
-    ]
   }
 }
 
