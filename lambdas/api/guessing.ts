@@ -1,7 +1,7 @@
 import { msUntilToken, takeTokens } from '../data/rate-buckets.ts'
-import { logger, metrics } from '../runtime/frame.ts'
-import { RedisUnavailable } from '../runtime/redis.ts'
-import { ApiError } from './problem.ts'
+import { metrics } from '../runtime/frame.ts'
+import type { ApiError } from './problem.ts'
+import { rateLimited } from './rate-limit.ts'
 import type { Services } from './services.ts'
 
 /**
@@ -16,30 +16,13 @@ export async function guardSecret<Found>(
   find: () => Promise<Found | undefined>,
 ): Promise<Found> {
   const bucket = { key: `wrong-secrets:${sourceIp}`, ...rateLimits.wrongSecret }
-  const waitMs = await unlessAway(() => redis.use((client) => msUntilToken(client, bucket, Date.now())))
+  const waitMs = await msUntilToken(redis, bucket)
   if (waitMs > 0) {
     metrics.addMetric('GuessesSlowedDown', 'Count', 1)
-    throw new ApiError(
-      'rate_limited',
-      'Too many wrong tokens or signatures came from your address. Wait as Retry-After says.',
-      {
-        headers: { 'retry-after': String(Math.ceil(waitMs / 1000)) },
-      },
-    )
+    throw rateLimited('Too many wrong tokens or signatures came from your address. Wait as Retry-After says.', waitMs)
   }
   const found = await find()
   if (found !== undefined) return found
-  await unlessAway(() => redis.use((client) => takeTokens(client, [bucket], Date.now())))
+  await takeTokens(redis, [bucket])
   throw refusal()
-}
-
-async function unlessAway(ask: () => Promise<number>): Promise<number> {
-  try {
-    return await ask()
-  } catch (error) {
-    if (!(error instanceof RedisUnavailable)) throw error
-    logger.warn('Redis is away, no guessing is slowed down', { reason: error.message })
-    metrics.addMetric('RateNotLimited', 'Count', 1)
-    return 0
-  }
 }

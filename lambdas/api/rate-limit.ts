@@ -1,7 +1,6 @@
 import type { User } from '../data/find-user.ts'
 import { takeTokens } from '../data/rate-buckets.ts'
-import { logger, metrics, metricsOf } from '../runtime/frame.ts'
-import { RedisUnavailable } from '../runtime/redis.ts'
+import { metricsOf } from '../runtime/frame.ts'
 import { ApiError } from './problem.ts'
 import type { Services } from './services.ts'
 
@@ -14,27 +13,18 @@ export const RATE_LIMITS = {
 }
 export type RateLimits = typeof RATE_LIMITS
 
-/**
- * Throws ApiError (429) when the user, or the whole company, has asked too often. Without Redis everybody is let pass, and
- * counted: a limit is to protect the service, not to end it.
- */
+/** Throws ApiError (429) when the user, or the whole company, has asked too often. */
 export async function limitRate({ redis, rateLimits }: Services, user: User): Promise<void> {
   const buckets = [
     { key: `rate:user:${user.userId}`, ...rateLimits.user },
     { key: `rate:tenant:${user.tenantId}`, ...rateLimits.tenant },
   ]
-  let waitMs: number
-  try {
-    waitMs = await redis.use((client) => takeTokens(client, buckets, Date.now()))
-  } catch (error) {
-    if (!(error instanceof RedisUnavailable)) throw error
-    logger.warn('Redis is away, no rate is limited', { reason: error.message })
-    metrics.addMetric('RateNotLimited', 'Count', 1)
-    return
-  }
+  const waitMs = await takeTokens(redis, buckets)
   if (waitMs === 0) return
   metricsOf(user.tenantSlug).addMetric('RateLimited', 'Count', 1)
-  throw new ApiError('rate_limited', 'You or your company have asked too often. Wait as Retry-After says.', {
-    headers: { 'retry-after': String(Math.ceil(waitMs / 1000)) },
-  })
+  throw rateLimited('You or your company have asked too often. Wait as Retry-After says.', waitMs)
+}
+
+export function rateLimited(detail: string, waitMs: number): ApiError {
+  return new ApiError('rate_limited', detail, { headers: { 'retry-after': String(Math.ceil(waitMs / 1000)) } })
 }

@@ -1,4 +1,5 @@
-import type { Redis } from '../runtime/redis.ts'
+import { logger, metrics } from '../runtime/frame.ts'
+import { type Redis, RedisUnavailable } from '../runtime/redis.ts'
 
 type Client = Parameters<Parameters<Redis['use']>[0]>[0]
 
@@ -26,21 +27,34 @@ end
 return math.ceil(wait)`
 
 /** 0 when there was a token in each bucket, which now are taken; else the ms until there will be. */
-export async function takeTokens(client: Client, buckets: RateBucket[], now: number): Promise<number> {
-  const times = buckets.flatMap(({ perSecond, burst }) => [1000 / perSecond, (1000 / perSecond) * burst])
-  const wait = await client.eval(TAKE, {
-    keys: buckets.map(({ key }) => key),
-    arguments: [now, ...times].map(String),
+export function takeTokens(redis: Redis, buckets: RateBucket[]): Promise<number> {
+  return unlessAway(redis, async (client) => {
+    const times = buckets.flatMap(({ perSecond, burst }) => [1000 / perSecond, (1000 / perSecond) * burst])
+    const wait = await client.eval(TAKE, {
+      keys: buckets.map(({ key }) => key),
+      arguments: [Date.now(), ...times].map(String),
+    })
+    return Math.max(0, Number(wait))
   })
-  return Math.max(0, Number(wait))
 }
 
 /** 0 when the bucket has a token, which stays in it; else the ms until it has one. */
-export async function msUntilToken(
-  client: Client,
-  { key, perSecond, burst }: RateBucket,
-  now: number,
-): Promise<number> {
-  const fullAt = Math.max(Number((await client.get(key)) ?? 0), now)
-  return Math.max(0, Math.ceil(fullAt - now - ((burst - 1) * 1000) / perSecond))
+export function msUntilToken(redis: Redis, { key, perSecond, burst }: RateBucket): Promise<number> {
+  return unlessAway(redis, async (client) => {
+    const now = Date.now()
+    const fullAt = Math.max(Number((await client.get(key)) ?? 0), now)
+    return Math.max(0, Math.ceil(fullAt - now - ((burst - 1) * 1000) / perSecond))
+  })
+}
+
+/** Without Redis everybody is let pass, and counted: a limit is to protect the service, not to end it. */
+async function unlessAway(redis: Redis, ask: (client: Client) => Promise<number>): Promise<number> {
+  try {
+    return await redis.use(ask)
+  } catch (error) {
+    if (!(error instanceof RedisUnavailable)) throw error
+    logger.warn('Redis is away, no rate is limited', { reason: error.message })
+    metrics.addMetric('RateNotLimited', 'Count', 1)
+    return 0
+  }
 }

@@ -4,7 +4,6 @@ import { closeConnection } from '../data/close-connections.ts'
 import { readConnection, refreshConnection, removeConnection, unwatchPlant } from '../data/live-connections.ts'
 import { takeTokens } from '../data/rate-buckets.ts'
 import { logger } from '../runtime/frame.ts'
-import { RedisUnavailable } from '../runtime/redis.ts'
 import { postMessage } from './post.ts'
 import type { Services } from './services.ts'
 import { subscribe } from './subscribe.ts'
@@ -31,13 +30,7 @@ export async function receive(services: Services, connectionId: string, text: st
 
 /** The socket's throttle is one for all connections of all tenants: a single one must not use it up. */
 async function isWithinRate({ redis }: Services, connectionId: string): Promise<boolean> {
-  const bucket = { key: `rate:connection:${connectionId}`, ...MESSAGES }
-  try {
-    return (await redis.use((client) => takeTokens(client, [bucket], Date.now()))) === 0
-  } catch (error) {
-    if (!(error instanceof RedisUnavailable)) throw error
-    return true
-  }
+  return (await takeTokens(redis, [{ key: `rate:connection:${connectionId}`, ...MESSAGES }])) === 0
 }
 
 async function hangUp(services: Services, connectionId: string): Promise<void> {
