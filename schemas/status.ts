@@ -61,8 +61,16 @@ export const OnlineStatusV1 = v.object({
     internet: Word,
     mqtt: Word,
     plcLink: Word,
-    /** `mode`: `live`, `draining` (sending what it had stored) or `storing` (no connection). */
-    buffer: v.object({ mode: Word, queuedMessages: Count }),
+    buffer: v.object({
+      /** `live`, `draining` (sending what it had stored) or `storing` (no connection). */
+      mode: Word,
+      queuedMessages: Count,
+      usedBytes: v.optional(Count),
+      /** What it can hold before the oldest must go: its own limit, or less where the disk has no room for that. */
+      maxBytes: v.optional(Count),
+      /** Until the oldest must go if nothing could be sent from now on, at the present rate; absent while nothing is read. */
+      runwaySec: v.optional(Count),
+    }),
   }),
   ledger: v.optional(v.record(Slug, MachineLedger)),
   outboxSetAside: v.optional(OutboxSetAside),

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import packageJson from '../../package.json' with { type: 'json' }
+import type { OnlineStatusV1 } from '../../schemas/status.ts'
 import type { Scalar } from '../../schemas/telemetry.ts'
 import type { Agent } from './agent.ts'
 import type { DataValue } from './drivers/driver.ts'
@@ -54,7 +55,7 @@ export interface TagStatus {
   timestamp: number
 }
 
-export function statusOf(agent: Agent, addedBytesPerSec: number): AgentStatus {
+export function statusOf(agent: Agent): AgentStatus {
   const { identity, connection, polling, renewal } = agent
   const polled = [...polling.devices]
   return {
@@ -67,7 +68,7 @@ export function statusOf(agent: Agent, addedBytesPerSec: number): AgentStatus {
       expiresAt: Date.parse(new X509Certificate(identity.certificatePem).validTo),
       renewal: renewal.status,
     },
-    buffer: bufferOf(agent, addedBytesPerSec),
+    buffer: bufferOf(agent),
     devices: polled.map(({ configuration, device, poller }) => ({
       name: configuration.name,
       driver: configuration.driver,
@@ -85,15 +86,21 @@ export function statusOf(agent: Agent, addedBytesPerSec: number): AgentStatus {
   }
 }
 
-export function bufferOf({ outbox, publisher, configuration }: Agent, addedBytesPerSec: number): BufferStatus {
-  const { usedBytes, maxBytes, freeDiskBytes, droppedCount } = outbox.extent
-  const roomOnDisk = freeDiskBytes - configuration.buffer.minFreeMegabytes * 1024 * 1024
-  const room = Math.max(0, Math.min(maxBytes - usedBytes, roomOnDisk))
+export function bufferOf({ outbox, publisher, addedRate }: Agent): BufferStatus {
+  const { usedBytes, roomBytes, maxBytes, freeDiskBytes, droppedCount } = outbox.extent
+  const { bytesPerSec } = addedRate
   return {
     mode: publisher.mode,
     messages: outbox.count,
     ...{ usedBytes, maxBytes, freeDiskBytes, droppedMessages: droppedCount },
-    runwaySec: addedBytesPerSec > 0 ? Math.floor(room / addedBytesPerSec) : null,
+    runwaySec: bytesPerSec > 0 ? Math.floor(roomBytes / bytesPerSec) : null,
     setAside: outbox.setAside ?? null,
   }
+}
+
+/** The same in short, for the heartbeat. */
+export function bufferHealthOf(agent: Agent): OnlineStatusV1['health']['buffer'] {
+  const { mode, messages, usedBytes, runwaySec } = bufferOf(agent)
+  const maxBytes = usedBytes + agent.outbox.extent.roomBytes
+  return { mode, queuedMessages: messages, usedBytes, maxBytes, ...(runwaySec !== null && { runwaySec }) }
 }

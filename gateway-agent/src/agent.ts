@@ -1,3 +1,4 @@
+import type { AddedRate } from './added-rate.ts'
 import type { Configuration } from './configuration.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import type { Identity } from './identity.ts'
@@ -18,6 +19,8 @@ export interface Agent {
   next: Identity | undefined
   readonly log: LogBook
   outbox: Outbox
+  /** Of what the outbox takes. */
+  addedRate: AddedRate
   polling: Polling
   connection: MqttConnection
   heartbeat: Heartbeat

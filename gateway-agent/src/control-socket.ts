@@ -3,7 +3,6 @@ import { chmodSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { AddedRate } from './added-rate.ts'
 import { bufferOf, statusOf } from './agent-status.ts'
 import type { Agent } from './agent.ts'
 import { exportedMessages } from './buffer-contents.ts'
@@ -30,30 +29,28 @@ export const controlSocketIn = (dataDir: string) => join(dataDir, 'agent.sock')
 export function openControlSocket(agent: Agent): () => void {
   const { log, configuration } = agent
   const path = controlSocketIn(configuration.dataDir)
-  const rate = new AddedRate(() => agent.outbox.extent.addedBytes)
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     // Whoever asked has gone: nobody is left to tell.
     socket.on('error', () => socket.destroy())
-    void serve(agent, rate, socket)
+    void serve(agent, socket)
   })
   server.on('error', (error) => log.warn(`${path}: no status of this agent can be asked: ${messageOf(error)}`))
   // The outbox is locked, so this can only be the socket of an agent that was killed.
   rmSync(path, { force: true })
   server.listen(path, () => chmodSync(path, 0o600))
   return () => {
-    rate.stop()
     server.close()
     for (const socket of sockets) socket.destroy()
   }
 }
 
-async function serve(agent: Agent, rate: AddedRate, socket: Socket): Promise<void> {
+async function serve(agent: Agent, socket: Socket): Promise<void> {
   try {
     const request = v.parse(ControlRequest, JSON.parse(await firstLine(socket)))
-    for await (const answer of answers(agent, rate, request, socket)) {
+    for await (const answer of answers(agent, request, socket)) {
       if (!socket.write(`${JSON.stringify(answer)}\n`)) await once(socket, 'drain')
     }
     socket.end()
@@ -73,13 +70,13 @@ async function firstLine(socket: Socket): Promise<string> {
   return text.slice(0, text.indexOf('\n'))
 }
 
-async function* answers(agent: Agent, rate: AddedRate, request: ControlRequest, socket: Socket): AsyncGenerator {
+async function* answers(agent: Agent, request: ControlRequest, socket: Socket): AsyncGenerator {
   switch (request.command) {
     case 'status':
-      yield statusOf(agent, rate.bytesPerSec)
+      yield statusOf(agent)
       return
     case 'buffer':
-      yield bufferOf(agent, rate.bytesPerSec)
+      yield bufferOf(agent)
       return
     case 'export':
       yield* exportedMessages(agent.outbox)

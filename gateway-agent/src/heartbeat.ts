@@ -8,7 +8,7 @@ const FAREWELL_MS = 2000
 /** What only the other parts of the agent know, asked for at each beat. */
 export interface Vitals {
   plcLink: 'up' | 'down'
-  buffer: { mode: 'live' | 'draining' | 'storing'; queuedMessages: number }
+  buffer: OnlineStatusV1['health']['buffer']
   ledger: Record<string, MachineLedger>
   outboxSetAside: OnlineStatusV1['outboxSetAside']
 }

@@ -38,6 +38,8 @@ const MOST_DECLARED_RANGES = 1000
 const ALWAYS_ALLOWED_BYTES = MEGABYTE
 /** When the disk is low, what is added goes where something was: at least this much of the file is kept empty. */
 const SPARE_PAGES = 64
+/** Of a row beside its texts: cell pointer, lengths, rowid, record header, seq. */
+const ROW_FRAME_BYTES = 24
 /** Messages dropped at a time: few enough not to hold up the others, enough to empty whole pages. */
 const MOST_DROPPED_AT_ONCE = 1000
 
@@ -100,12 +102,20 @@ export class Outbox {
     return this.#setAside
   }
 
-  /** Bytes in use and allowed, what was put in since the start, and what was dropped ever. */
+  /**
+   * Bytes in use and allowed, room until the oldest must go, what was put in since the start, and how many messages were
+   * dropped ever.
+   */
   get extent() {
+    const { usedBytes, freePages } = this.#pages()
+    const { freeBytes, minFreeBytes } = this.#disk
+    const roomInFile = Math.max(0, freePages - SPARE_PAGES) * this.#pageBytes
+    const roomOnDisk = Math.max(0, freeBytes - minFreeBytes) + roomInFile
     return {
-      usedBytes: this.#usedBytes(),
+      usedBytes,
       maxBytes: this.#maxBytes,
-      freeDiskBytes: this.#disk.freeBytes,
+      roomBytes: Math.max(0, Math.min(this.#maxBytes - usedBytes, roomOnDisk)),
+      freeDiskBytes: freeBytes,
       addedBytes: this.#addedBytes,
       droppedCount: this.#droppedCount,
     }
@@ -240,7 +250,7 @@ export class Outbox {
         }
         const payload = JSON.stringify(message)
         lastId = Number(this.#statements.insert.run(machine, seq, payload).lastInsertRowid)
-        bytes += payload.length + machine.length
+        bytes += this.#bytesInFile(Buffer.byteLength(payload) + machine.length + ROW_FRAME_BYTES)
       }
       this.#addToCount(readings.length)
     })
@@ -255,8 +265,7 @@ export class Outbox {
 
   #isFull(): boolean {
     const isLow = this.#disk.isLow
-    const { pages, freePages } = this.#statements.pages.get() as { pages: number; freePages: number }
-    const usedBytes = (pages - freePages) * this.#pageBytes
+    const { usedBytes, freePages } = this.#pages()
     if (usedBytes > this.#maxBytes) return true
     return isLow && freePages < SPARE_PAGES && usedBytes > ALWAYS_ALLOWED_BYTES
   }
@@ -279,9 +288,15 @@ export class Outbox {
     this.#count += change
   }
 
-  #usedBytes(): number {
+  #pages(): { usedBytes: number; freePages: number } {
     const { pages, freePages } = this.#statements.pages.get() as { pages: number; freePages: number }
-    return (pages - freePages) * this.#pageBytes
+    return { usedBytes: (pages - freePages) * this.#pageBytes, freePages }
+  }
+
+  /** What a row takes: a page holds a whole number of rows (https://sqlite.org/fileformat2.html#b_tree_pages). */
+  #bytesInFile(rowBytes: number): number {
+    const perPage = Math.floor(this.#pageBytes / rowBytes)
+    return perPage > 0 ? this.#pageBytes / perPage : Math.ceil(rowBytes / this.#pageBytes) * this.#pageBytes
   }
 
   #transaction(work: () => void): void {

@@ -2,6 +2,8 @@ import { X509Certificate } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
+import { AddedRate } from './added-rate.ts'
+import { bufferHealthOf } from './agent-status.ts'
 import type { Agent } from './agent.ts'
 import type { Configuration } from './configuration.ts'
 import { openControlSocket } from './control-socket.ts'
@@ -109,8 +111,12 @@ function openOutbox(agent: Agent): Stop {
         'sent; check the disk, then remove that file',
     ),
   )
+  agent.addedRate = new AddedRate(() => agent.outbox.extent.addedBytes)
   agent.log.info(`outbox: ${agent.outbox.count} messages wait`)
-  return () => agent.outbox.close()
+  return () => {
+    agent.addedRate.stop()
+    agent.outbox.close()
+  }
 }
 
 function connectToBroker(agent: Agent): Stop {
@@ -134,7 +140,7 @@ function startHeartbeat(agent: Agent): Stop {
     connection,
     vitals: () => ({
       plcLink: agent.polling.isUp ? 'up' : 'down',
-      buffer: { mode: agent.publisher.mode, queuedMessages: outbox.count },
+      buffer: bufferHealthOf(agent),
       ledger: outbox.ledger(),
       outboxSetAside: outbox.setAside,
     }),

@@ -14,6 +14,7 @@ let thingName: string
 let path: string
 /** Of the history below. */
 const now = Date.now()
+const buffer = { mode: 'draining', queuedMessages: 600, usedBytes: 409_600, maxBytes: 1_073_741_824, runwaySec: 7200 }
 const ago = (hours: number) => now - hours * HOUR_MS
 
 /** Begins two days ago; the session s2 has lasted for more than a day, s3 began a quarter of an hour ago. */
@@ -43,7 +44,6 @@ beforeAll(async () => {
       ...[tenant.tenantId, gatewayId, at, connection, reason, sessionId, restarted],
     ])
   }
-  const buffer = { mode: 'draining', queuedMessages: 600 }
   const status = {
     gateway: { thingName, version: '1.2.3', uptimeSec: 900 },
     health: { internet: 'up', mqtt: 'up', plcLink: 'down', buffer },
@@ -70,7 +70,7 @@ describe('a gateway', () => {
     const expected = {
       ...{ thingName, connection: 'online', reason: null, connectionSince: ago(0.25), lastSeenAt: now },
       ...{ clockSkewMs: 700, version: '1.2.3', uptimeSec: 900, drainEtaSec: 30 },
-      health: { internet: 'up', mqtt: 'up', plcLink: 'down', buffer: { mode: 'draining', queuedMessages: 600 } },
+      health: { internet: 'up', mqtt: 'up', plcLink: 'down', buffer },
       // s2, which began before the last day but lasted into it, and s3.
       ...{ sessionsLastDay: 2, restartsLastDay: 1 },
     }

@@ -131,6 +131,7 @@ describe('a disk without room', { timeout: 60_000 }, () => {
     expect(dropped).toEqual([[first, kept[0]!.seq - 1]])
     expect(outbox.extent.droppedCount).toBe(12_000 - kept.length)
     expect(kept.length).toBeGreaterThan(2000)
+    expect(outbox.extent.roomBytes).toBeLessThan(1_000_000)
   })
 
   it.skipIf(!canMount)('that others have filled to the last byte: the newest readings are still stored', () => {

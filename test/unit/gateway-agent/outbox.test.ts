@@ -81,6 +81,21 @@ describe('the outbox', { timeout: 30_000 }, () => {
     expect(all(again)[0]!.id).toBeGreaterThan(message!.id)
   })
 
+  it('counts what it takes of the disk, whatever the size of a message, so that a runway is true', () => {
+    for (const [tags, messages] of [
+      [1, 10_000],
+      [10, 4000],
+      [100, 1000],
+    ] as const) {
+      const outbox = open(join(temporaryFolder(), 'outbox.sqlite'))
+      const values = Object.fromEntries(Array.from({ length: tags }, (_, tag) => [`tag_${tag}`, tag + 1 / 3]))
+      outbox.add(Array.from({ length: messages }, () => reading('pump-1', values)))
+      const { usedBytes, addedBytes, roomBytes, maxBytes } = outbox.extent
+      expect(addedBytes / usedBytes).toBeCloseTo(1, 1)
+      expect(roomBytes).toBe(maxBytes - usedBytes)
+    }
+  })
+
   it('peeks oldest first, between two ids', () => {
     const outbox = open(join(temporaryFolder(), 'outbox.sqlite'))
     outbox.add([1, 2, 3, 4, 5].map((a) => reading('pump-1', { a })))

@@ -23,6 +23,11 @@ const telemetry = ({ broker }: RunningAgent, machine: string) =>
     .filter(({ topic }) => topic === `factory/granix/ba/norte/${machine}/telemetry`)
     .map(({ payload }) => JSON.parse(payload) as TelemetryV1)
 
+const beats = ({ broker }: RunningAgent) =>
+  broker.received
+    .filter(({ topic }) => topic === STATUS_TOPIC)
+    .map(({ payload }) => JSON.parse(payload) as OnlineStatusV1)
+
 describe('a running agent', { timeout: 60_000 }, () => {
   it('tells its status, its log and its buffer over a socket that is its own', async () => {
     const running = await startAgent((port) => oneMachine(port))
@@ -55,6 +60,10 @@ describe('a running agent', { timeout: 60_000 }, () => {
     const down = await running.command('status')
     expect(down.code).toBe(1)
     expect(down.stdout).toMatch(/plc-1 +modbus-tcp +DOWN/)
+    await waitFor('the heartbeat', () => beats(running).at(-1)!.health.plcLink === 'down')
+    const { health } = beats(running).at(-1)!
+    expect(health.buffer.runwaySec).toBeGreaterThan(1000)
+    expect(health.buffer.maxBytes).toBeGreaterThan(health.buffer.usedBytes!)
   })
 
   it('shows, exports and drops what waits; what was dropped is declared, and dropping wants a confirmation', async () => {
@@ -78,12 +87,10 @@ describe('a running agent', { timeout: 60_000 }, () => {
     const dropped = await running.command('buffer', 'drop', '--yes')
     expect(dropped.stdout).toMatch(/^\d+ messages dropped; the next heartbeat declares them\n$/)
     running.broker.acknowledges = true
-    const lastStatus = () =>
-      JSON.parse(running.broker.received.findLast(({ topic }) => topic === STATUS_TOPIC)!.payload) as OnlineStatusV1
     await running.plc.stop()
     const first = messages[0]!.message.seq
     await waitFor('the declaration', () => {
-      const ranges = lastStatus().ledger?.['pump-1']?.dropped ?? []
+      const ranges = beats(running).at(-1)!.ledger?.['pump-1']?.dropped ?? []
       return ranges.some(([from, to]) => from <= first && first <= to)
     })
     await running.stop()
