@@ -23,6 +23,8 @@ machines:
   - { slug: pump-1, device: plc-1, intervalMs: 50, tags: { count: { address: "holding:1" } } }
 `
 const identityOf = ({ folder }: RunningAgent) => readIdentity(join(folder, 'data'))
+const identityFolders = ({ folder }: RunningAgent) =>
+  readdirSync(join(folder, 'data')).filter((name) => name.startsWith('identity'))
 const telemetry = ({ broker }: RunningAgent) =>
   broker.received
     .filter(({ topic }) => topic.endsWith('/pump-1/telemetry'))
@@ -83,9 +85,7 @@ describe('a new certificate', { timeout: 120_000 }, () => {
     expect(renewed.certificateId).not.toBe(old.certificateId)
     expect(await isTaken(running, renewed)).toBe(true)
     expect(await isTaken(running, old)).toBe(false)
-    expect(readdirSync(join(running.folder, 'data')).filter((name) => name.startsWith('identity'))).toEqual([
-      'identity',
-    ])
+    expect(identityFolders(running)).toEqual(['identity'])
     const { certificate, connection } = await status(running)
     expect(certificate).toMatchObject({ id: renewed.certificateId, renewal: { state: 'none', fault: null } })
     expect(connection.isConnected).toBe(true)
@@ -114,7 +114,8 @@ describe('a new certificate', { timeout: 120_000 }, () => {
         () => !running.cloud.isRotating && running.cloud.valid.size === 1,
         30_000,
       )
-      await waitFor('the identity on disk', () => running.cloud.valid.has(identityOf(running).certificateId))
+      await waitFor('the new identity in the place of the old one', () => identityFolders(running).length === 1)
+      expect(running.cloud.valid.has(identityOf(running).certificateId)).toBe(true)
       return before
     }
     for (const moment of moments) {
