@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { Condition } from './conditions.ts'
 import { ApiErrorCode, DeadLetterCode } from './error-codes.ts'
 import { LiveGateway, LiveMachine, MachineState } from './live.ts'
 import { Permission, Role } from './permissions.ts'
@@ -75,6 +76,8 @@ export const Me = v.object({
 })
 export type Me = v.InferOutput<typeof Me>
 
+type Conditions = Record<Condition, v.NumberSchema<undefined>>
+
 export const Plant = v.object({
   plantId: Uuid,
   slug: Slug,
@@ -82,8 +85,10 @@ export const Plant = v.object({
   name: v.string(),
   /** IANA name, for instance America/Argentina/Buenos_Aires. */
   timeZone: v.string(),
+  /** Of machines that are not retired; `conditions` says how many are in each. */
   counts: v.object({
     machines: v.number(),
+    conditions: v.object(Object.fromEntries(Condition.options.map((each) => [each, v.number()])) as Conditions),
     gateways: v.number(),
     gatewaysOnline: v.number(),
     gatewaysUnknown: v.number(),

@@ -1,6 +1,8 @@
 import type { Kysely, Transaction } from 'kysely'
 import type { Plant, PlantAccess } from '../../schemas/api.ts'
+import { Condition } from '../../schemas/conditions.ts'
 import type { Database } from './database.ts'
+import { machineConditions } from './machine-conditions.ts'
 import type { PageOf } from './page.ts'
 import { visiblePlant } from './visible-plants.ts'
 
@@ -11,16 +13,14 @@ export interface PlantAddress {
   province: string
 }
 
+const NONE = Object.fromEntries(Condition.options.map((each) => [each, 0])) as Record<Condition, number>
+
 function plantsOf(db: Transaction<Database>, tenantId: string) {
   return db
     .selectFrom('plants')
     .select(['plants.id', 'plants.slug', 'plants.province', 'plants.name', 'plants.time_zone'])
     .select((eb) => [
-      eb
-        .selectFrom('machines')
-        .whereRef('machines.plant_id', '=', 'plants.id')
-        .select((count) => count.fn.countAll<number>().as('n'))
-        .as('machines'),
+      machineConditions(tenantId, Date.now()).as('conditions'),
       eb
         .selectFrom('gateways')
         .whereRef('gateways.plant_id', '=', 'plants.id')
@@ -45,6 +45,7 @@ function plantsOf(db: Transaction<Database>, tenantId: string) {
 type Row = Awaited<ReturnType<ReturnType<typeof plantsOf>['executeTakeFirstOrThrow']>>
 
 function plantOf(row: Row): Plant {
+  const conditions = { ...NONE, ...row.conditions }
   return {
     plantId: row.id,
     slug: row.slug,
@@ -52,7 +53,8 @@ function plantOf(row: Row): Plant {
     name: row.name,
     timeZone: row.time_zone,
     counts: {
-      machines: row.machines ?? 0,
+      machines: Object.values(conditions).reduce((sum, count) => sum + count, 0),
+      conditions,
       gateways: row.gateways ?? 0,
       gatewaysOnline: row.gateways_online ?? 0,
       gatewaysUnknown: row.gateways_unknown ?? 0,

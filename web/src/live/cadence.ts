@@ -1,3 +1,5 @@
+import { STALE_AFTER_LEAST_MS } from '../../../schemas/conditions.ts'
+
 /** How often something is read, as seen from its last readings. */
 export interface Cadence {
   /** Distances between the last readings, oldest first, in ms. */
@@ -5,8 +7,6 @@ export interface Cadence {
 }
 
 const GAPS_KEPT = 8
-/** A machine that reports by exception and is steady sends every 10 s, however often it sent before: 3 of those. */
-const STALE_AFTER_LEAST_MS = 30_000
 
 export const UNKNOWN_CADENCE: Cadence = { gapsMs: [] }
 

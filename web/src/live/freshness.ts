@@ -1,3 +1,4 @@
+import { CLOCK_SKEW_FROM_MS, Condition } from '../../../schemas/conditions.ts'
 import type { LiveGateway } from '../../../schemas/live.ts'
 import { staleAfterMs, type Cadence } from './cadence.ts'
 import type { MachineView, TagView } from './machine-view.ts'
@@ -5,12 +6,6 @@ import { isRunning } from './run-state.ts'
 
 /** How far a value can be relied on: as new as its cadence promises, older than that, or cut off. */
 export type Freshness = 'fresh' | 'stale' | 'offline'
-
-/** What is told of a machine in one mark and one word. `silent`: it has never sent a reading. */
-export type Condition = 'running' | 'stopped' | 'reporting' | 'bad' | 'stale' | 'offline' | 'silent'
-
-/** A gateway's clock that is wrong by more than this is corrected for. Below, it may be a heartbeat's delay. */
-const CLOCK_SKEW_FROM_MS = 5_000
 
 /** The reading's time by the cloud's clock, so that a gateway whose clock is wrong does not make all its values old. */
 export function readingTime(timestamp: number, gateway: LiveGateway | undefined): number {
@@ -44,14 +39,15 @@ export interface MachineCount {
   readonly count: number
 }
 
-const COUNT_ORDER: readonly Condition[] = ['running', 'stopped', 'reporting', 'bad', 'stale', 'offline', 'silent']
+export function countConditions(conditions: readonly Condition[]): MachineCount[] {
+  return shownCounts((condition) => conditions.filter((each) => each === condition).length)
+}
 
 /** How many there are of each; of running and stopped always, of the others when there are any. */
-export function countConditions(conditions: readonly Condition[]): MachineCount[] {
-  return COUNT_ORDER.map((condition) => ({
-    condition,
-    count: conditions.filter((each) => each === condition).length,
-  })).filter(({ condition, count }) => count > 0 || condition === 'running' || condition === 'stopped')
+export function shownCounts(countOf: (condition: Condition) => number): MachineCount[] {
+  return Condition.options
+    .map((condition) => ({ condition, count: countOf(condition) }))
+    .filter(({ condition, count }) => count > 0 || condition === 'running' || condition === 'stopped')
 }
 
 /** Conditions that somebody should look at. */
