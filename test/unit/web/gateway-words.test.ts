@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { createI18n } from 'vue-i18n'
-import { certificateTrouble, describeDrain, describeReason } from '../../../web/src/components/gateway-words.ts'
-import { ageOf } from '../../../web/src/display/ages.ts'
+import {
+  certificateTrouble,
+  describeDrain,
+  describeReason,
+  describeRunway,
+} from '../../../web/src/components/gateway-words.ts'
+import { ageOf, partsOf } from '../../../web/src/display/ages.ts'
 import en from '../../../web/src/i18n/en.json' with { type: 'json' }
 import es from '../../../web/src/i18n/es.json' with { type: 'json' }
 import type { LiveGateway } from '../../../schemas/live.ts'
@@ -21,6 +26,33 @@ function draining(mode: string, drainEtaSec: number | null): LiveGateway {
 }
 
 describe('what is said of a gateway', () => {
+  it('counts the room of its buffer down while it is away, and says when the oldest readings are being lost', () => {
+    i18n.locale.value = 'es'
+    const words = {
+      ...{ number: String, span },
+      longSpan: (ms: number) =>
+        partsOf(ms)
+          .map(({ unit, count }) => i18n.t(`span.${unit}`, { n: count }))
+          .join(' '),
+    }
+    const [lastSeenAt, hour] = [1_000_000, 3_600_000]
+    const of = (connection: LiveGateway['connection'], runwaySec?: number): LiveGateway => ({
+      ...gateway('gw-1', lastSeenAt, connection),
+      health: {
+        ...{ internet: 'up', mqtt: 'up', plcLink: 'up' },
+        buffer: { mode: 'storing', queuedMessages: 1, ...(runwaySec !== undefined && { runwaySec }) },
+      },
+    })
+    const at = (later: number, one: LiveGateway) => describeRunway(one, lastSeenAt + later, t, words)
+    const room = (3 * 24 + 4) * 3600
+    expect(at(5 * hour, of('online', room))).toEqual({ text: 'queda lugar para 3 d 4 h', abnormal: false })
+    expect(at(5 * hour, of('offline', room))).toEqual({ text: 'queda lugar para 2 d 23 h', abnormal: false })
+    expect(at(74.5 * hour, of('stale', room))).toEqual({ text: 'queda lugar para 1 h 30 min', abnormal: true })
+    const over = { text: 'sin lugar: se pierden las lecturas más viejas', abnormal: true }
+    expect(at(76 * hour, of('offline', room))).toEqual(over)
+    expect(at(0, of('online'))).toBeUndefined()
+  })
+
   it('warns of a certificate that the agent should have renewed, and of one that has ended', () => {
     const [now, day] = [Date.now(), 86_400_000]
     expect(certificateTrouble(null, now)).toBeUndefined()

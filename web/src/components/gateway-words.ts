@@ -7,6 +7,7 @@ type Translate = ReturnType<typeof useI18n>['t']
 interface Words {
   number(value: number): string
   span(ms: number): string
+  longSpan(ms: number): string
 }
 
 /** What a gateway tells about one of its parts, and whether somebody should look at it. */
@@ -65,6 +66,22 @@ export function describeDrain(gateway: LiveGateway, t: Translate, span: (ms: num
   return t('gateways.emptyIn', { span: span(gateway.drainEtaSec * 1000) })
 }
 
+/** Less than a day's room is little for a gateway that cannot send. */
+const LITTLE_ROOM_MS = 86_400_000
+
+/**
+ * How long its buffer has room if it cannot send. Of a gateway that is away, what it said last, less the time since: it
+ * has been filling its buffer. Undefined where it has not told, or reads nothing.
+ */
+export function describeRunway(gateway: LiveGateway, now: number, t: Translate, words: Words): Remark | undefined {
+  const runwaySec = gateway.health?.buffer.runwaySec
+  if (runwaySec === undefined) return undefined
+  const isAway = gateway.connection !== 'online'
+  const leftMs = runwaySec * 1000 - (isAway && gateway.lastSeenAt !== null ? now - gateway.lastSeenAt : 0)
+  if (leftMs <= 0) return { text: t('gateways.roomOver'), abnormal: true }
+  return { text: t('gateways.roomFor', { span: words.longSpan(leftMs) }), abnormal: isAway && leftMs < LITTLE_ROOM_MS }
+}
+
 export function describeLink(word: string | undefined, t: Translate): Remark {
   if (word === undefined) return { text: t('gateways.unknown'), abnormal: false }
   if (word === 'up' || word === 'down') return { text: t(`gateways.links.${word}`), abnormal: word === 'down' }
@@ -87,7 +104,7 @@ export interface Station {
  * Each station between PLC and cloud, and whether the data comes through. What a gateway that is away said last is not
  * known to hold any more.
  */
-export function describePath(gateway: LiveGateway, t: Translate, words: Words): Station[] {
+export function describePath(gateway: LiveGateway, now: number, t: Translate, words: Words): Station[] {
   const { health, connection } = gateway
   const isHeard = connection === 'online'
   const linkState = (word: string | undefined) => {
@@ -96,6 +113,7 @@ export function describePath(gateway: LiveGateway, t: Translate, words: Words): 
   }
   const buffer = describeBuffer(gateway, t, (value) => words.number(value))
   const drain = describeDrain(gateway, t, (ms) => words.span(ms))
+  const runway = describeRunway(gateway, now, t, words)
   const unheard = t('gateways.unknown')
   return [
     {
@@ -114,7 +132,9 @@ export function describePath(gateway: LiveGateway, t: Translate, words: Words): 
     {
       name: 'buffer',
       state: !isHeard || !health ? 'unknown' : buffer.abnormal ? 'busy' : 'ok',
-      words: isHeard ? [buffer.text, drain].filter((part) => part !== undefined).join(', ') : unheard,
+      words: (isHeard ? [buffer.text, drain, runway?.text] : [runway?.text ?? unheard])
+        .filter((part) => part !== undefined)
+        .join(', '),
     },
     {
       name: 'mqtt',

@@ -15,3 +15,22 @@ export function ageOf(ms: number): Age {
   if (seconds < 86_400) return { unit: 'h', count: Math.floor(seconds / 3600) }
   return { unit: 'd', count: Math.floor(seconds / 86_400) }
 }
+
+const UNITS = [
+  { unit: 'd', seconds: 86_400 },
+  { unit: 'h', seconds: 3600 },
+  { unit: 'min', seconds: 60 },
+  { unit: 's', seconds: 1 },
+] as const
+
+/** A length of time in the largest unit that it fills and the next one: 3 d 4 h, 20 min. Below a minute in seconds alone. */
+export function partsOf(ms: number): { unit: 'd' | 'h' | 'min' | 's'; count: number }[] {
+  const total = Math.max(0, Math.floor(ms / 1000))
+  const index = UNITS.findIndex(({ seconds }) => Math.max(1, total) >= seconds)
+  const [large, small] = [UNITS[index]!, UNITS[index + 1]]
+  const rest = small && small.unit !== 's' ? Math.floor((total % large.seconds) / small.seconds) : 0
+  return [
+    { unit: large.unit, count: Math.floor(total / large.seconds) },
+    ...(small && rest > 0 ? [{ unit: small.unit, count: rest }] : []),
+  ]
+}

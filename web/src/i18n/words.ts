@@ -1,6 +1,6 @@
 import { computed } from 'vue'
 import { useI18n } from 'vue-i18n'
-import { ageOf } from '../display/ages.ts'
+import { ageOf, partsOf } from '../display/ages.ts'
 import { formatNumber, formatTickNumber } from '../display/numbers.ts'
 import {
   formatDateTime,
@@ -37,6 +37,11 @@ export function useWords() {
       const { unit, count } = ageOf(ms)
       return unit === 'now' ? '' : t(`span.${unit}`, { n: count })
     },
+    /** "3 d 4 h": two units, where one would say too little. */
+    longSpan: (ms: number) =>
+      partsOf(ms)
+        .map(({ unit, count }) => t(`span.${unit}`, { n: count }))
+        .join(' '),
     /** "4 min ago". */
     age: (ms: number) => {
       const { unit, count } = ageOf(ms)
