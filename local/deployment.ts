@@ -60,7 +60,7 @@ export async function deploy(options: DeployOptions): Promise<Deployment> {
     secret: (arn) => known(secrets.get(arn), `secret ${arn}`),
   }
   const assembly = Assembly.read(options.assemblyDir, local)
-  makeSecrets(assembly, secrets)
+  makeSecrets(assembly, secrets, join(rootDir, 'secrets.json'))
   const functionsHere = functionResources(assembly)
   const roles = readRoles(assembly)
   checkDeployment(assembly, functionsHere, roles)

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import * as v from 'valibot'
 import type { Assembly } from './assembly/assembly.ts'
 
-/** Values by ARN. Generated ones are new at each start: whatever uses them is told then. */
+/** Values by ARN. */
 export type Secrets = Map<string, string>
 
 const GenerateSecretString = v.object({
@@ -16,12 +17,17 @@ const SecretProperties = v.object({
   GenerateSecretString: v.optional(GenerateSecretString),
 })
 
-/** Makes the templates' secrets as Secrets Manager would. */
-export function makeSecrets(assembly: Assembly, secrets: Secrets): void {
+const Kept = v.record(v.string(), v.string())
+
+/** Makes the templates' secrets as Secrets Manager would. Generated ones stay the same over a restart: what they seal is kept too. */
+export function makeSecrets(assembly: Assembly, secrets: Secrets, file: string): void {
+  const kept = existsSync(file) ? v.parse(Kept, JSON.parse(readFileSync(file, 'utf8'))) : {}
   for (const secret of assembly.resources('AWS::SecretsManager::Secret')) {
     const { SecretString, GenerateSecretString: generate } = v.parse(SecretProperties, secret.properties)
-    secrets.set(String(assembly.ref(secret)), SecretString ?? generated(generate))
+    const arn = String(assembly.ref(secret))
+    secrets.set(arn, SecretString ?? kept[arn] ?? generated(generate))
   }
+  writeFileSync(file, JSON.stringify(Object.fromEntries(secrets)), { mode: 0o600 })
 }
 
 /** Adds what a target attachment writes into the secret: how the database is reached. */

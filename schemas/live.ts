@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { Alarm } from './alarms.ts'
 import { LiveErrorCode } from './error-codes.ts'
 import { EpochMs, Slug, ThingName } from './slugs.ts'
 import { OnlineStatusV1 } from './status.ts'
@@ -69,8 +70,8 @@ const plantPicture = {
   version: v.number(),
   machines: v.array(LiveMachine),
   gateways: v.array(LiveGateway),
-  /** Empty until alarms exist. */
-  alarms: v.array(v.never()),
+  /** Snapshot: those that are open, suppressed ones included. Delta: those that have changed; one with `closedAt` is open no more. */
+  alarms: v.array(Alarm),
 }
 
 /**

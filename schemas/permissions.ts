@@ -13,9 +13,9 @@ export const PERMISSIONS = {
   see: ['viewer', 'plant_operator', 'manager', 'admin'],
   /** Alarms: acknowledge, shelve. */
   acknowledge: ['plant_operator', 'manager', 'admin'],
-  /** Exports, alarm rules, machines: add, approve, rename, retire. */
+  /** Exports, alarm rules, alarms out of service, machines: add, approve, rename, retire. */
   manage: ['manager', 'admin'],
-  /** Plants, gateways, users, dead letters, audit log. */
+  /** Plants, gateways, users, dead letters, audit log, webhooks of alarms. */
   administer: ['admin'],
 } as const satisfies Record<string, readonly Role[]>
 
@@ -63,6 +63,26 @@ export const OPERATIONS = {
   inviteUser: 'administer',
   signOutUser: 'administer',
   listAudit: 'administer',
+  listAlarms: 'see',
+  countAlarms: 'see',
+  getAlarm: 'see',
+  listAlarmEvents: 'see',
+  acknowledgeAlarm: 'acknowledge',
+  shelveAlarm: 'acknowledge',
+  unshelveAlarm: 'acknowledge',
+  takeAlarmOutOfService: 'manage',
+  returnAlarmToService: 'manage',
+  listAlarmRules: 'manage',
+  getAlarmRule: 'manage',
+  createAlarmRule: 'manage',
+  changeAlarmRule: 'manage',
+  deleteAlarmRule: 'manage',
+  listAlarmWebhooks: 'administer',
+  createAlarmWebhook: 'administer',
+  changeAlarmWebhook: 'administer',
+  deleteAlarmWebhook: 'administer',
+  getMyNotifications: 'see',
+  changeMyNotifications: 'see',
   createTicket: 'see',
 } as const satisfies Record<string, Permission>
 export type Operation = keyof typeof OPERATIONS

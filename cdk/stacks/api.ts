@@ -103,6 +103,18 @@ export class ApiStack extends Stack {
       ],
     }
 
+    const sealingKey = new Secret(this, 'WebhookKey', {
+      description: 'Seals the secrets of the webhooks of alarms in the database: without it they must be made anew',
+      generateSecretString: { passwordLength: 64, excludePunctuation: true },
+      removalPolicy: settings.production ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+    })
+    const webhookKey: Access = {
+      environment: { WEBHOOK_KEY_SECRET_ARN: sealingKey.secretArn },
+      statements: [
+        new PolicyStatement({ actions: ['secretsmanager:GetSecretValue'], resources: [sealingKey.secretArn] }),
+      ],
+    }
+
     const api = houseFunction(this, 'Api', surroundings, {
       folder: 'api',
       description: 'The HTTP API',
@@ -113,6 +125,7 @@ export class ApiStack extends Stack {
         redis.access,
         live.posting,
         accounts,
+        webhookKey,
         { statements: mayDoAtIot(this, [...END_GATEWAY, ...MAKE_GATEWAY]) },
       ],
       environment: {

@@ -19,6 +19,7 @@ import { AMAZON_ROOT_CAS } from '../gateways/amazon-root-cas.ts'
 import { frame } from '../runtime/frame.ts'
 import { openPostgres } from '../runtime/postgres.ts'
 import { openRedis } from '../runtime/redis.ts'
+import { sealingKey } from '../runtime/seal-secret.ts'
 import { answerRequest } from './answer-request.ts'
 import { RATE_LIMITS } from './rate-limit.ts'
 
@@ -31,6 +32,7 @@ const environment = readEnvironment({
   STAGE: v.string(),
   API_URL: v.pipe(v.string(), v.url()),
   REALTIME_URL: v.pipe(v.string(), v.url()),
+  WEBHOOK_KEY_SECRET_ARN: v.string(),
   AWS_ENDPOINT_URL_IOT_DATA_PLANE: v.optional(v.string()),
   IOT_CA_PEM: v.optional(v.string(), AMAZON_ROOT_CAS),
 })
@@ -47,6 +49,7 @@ const services = {
   stage: environment.STAGE,
   // Its endpoint comes from AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI.
   sockets: new ApiGatewayManagementApiClient(),
+  webhookKey: sealingKey(environment.WEBHOOK_KEY_SECRET_ARN),
   accounts: () => (accounts ??= openedAccounts()),
   apiUrl: environment.API_URL.replace(/\/$/, ''),
   realtimeUrl: environment.REALTIME_URL,

@@ -1,4 +1,5 @@
 /** What people change of each kind of object: what its ETag is made of. */
+import type { CreateAlarmRule } from '../../schemas/alarm-requests.ts'
 import type { Machine, Plant } from '../../schemas/api.ts'
 import type { UserAccount } from '../../schemas/people.ts'
 
@@ -14,4 +15,9 @@ export const userVersion = ({
   role,
   plantAccess === 'all' ? plantAccess : plantAccess.toSorted(),
   disabled,
+]
+
+export const alarmRuleVersion = (rule: CreateAlarmRule) => [
+  ...[rule.name, rule.plantId, rule.machine, rule.tag, rule.condition, rule.delayOnMs, rule.delayOffMs],
+  ...[rule.severity, rule.message, rule.enabled],
 ]

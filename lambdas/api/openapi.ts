@@ -2,6 +2,8 @@
 import { type ConversionConfig, toJsonSchema } from '@valibot/to-json-schema'
 import type { GenericSchema } from 'valibot'
 import packageJson from '../../package.json' with { type: 'json' }
+import * as alarmRequests from '../../schemas/alarm-requests.ts'
+import * as alarms from '../../schemas/alarms.ts'
 import * as api from '../../schemas/api.ts'
 import * as people from '../../schemas/people.ts'
 import { OPEN_OPERATIONS, OPERATIONS, PERMISSIONS } from '../../schemas/permissions.ts'
@@ -47,6 +49,18 @@ const components: Record<string, GenericSchema> = {
   InvitedUser: people.InvitedUser,
   AuditEntry: people.AuditEntry,
   AuditPage: people.AuditPage,
+  AlarmCondition: alarms.AlarmCondition,
+  Alarm: alarms.Alarm,
+  AlarmPage: alarmRequests.AlarmPage,
+  AlarmCounts: alarmRequests.AlarmCounts,
+  AlarmEventPage: alarmRequests.AlarmEventPage,
+  AlarmRule: alarmRequests.AlarmRule,
+  AlarmRulePage: alarmRequests.AlarmRulePage,
+  CreateAlarmRule: alarmRequests.CreateAlarmRule,
+  AlarmWebhook: alarmRequests.AlarmWebhook,
+  AlarmWebhookPage: alarmRequests.AlarmWebhookPage,
+  CreateAlarmWebhook: alarmRequests.CreateAlarmWebhook,
+  NotificationChoice: alarmRequests.NotificationChoice,
   RealtimeTicket: api.RealtimeTicket,
   Health: api.Health,
 }
@@ -94,6 +108,9 @@ const requestBodies = [
   'RenewalRequest',
   'RedriveRequest',
   'DiscardRequest',
+  'AlarmCondition',
+  'CreateAlarmRule',
+  'CreateAlarmWebhook',
 ]
 
 /** Without itself among the definitions: it would come out as a reference to itself. */

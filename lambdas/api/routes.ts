@@ -44,6 +44,26 @@ import { route as listAudit } from './routes/list-audit.ts'
 import { route as listUsers } from './routes/list-users.ts'
 import { route as signOutMe } from './routes/sign-out-me.ts'
 import { route as signOutUser } from './routes/sign-out-user.ts'
+import { route as listAlarms } from './routes/list-alarms.ts'
+import { route as countAlarms } from './routes/count-alarms.ts'
+import { route as getAlarm } from './routes/get-alarm.ts'
+import { route as listAlarmEvents } from './routes/list-alarm-events.ts'
+import { route as acknowledgeAlarm } from './routes/acknowledge-alarm.ts'
+import { route as shelveAlarm } from './routes/shelve-alarm.ts'
+import { route as unshelveAlarm } from './routes/unshelve-alarm.ts'
+import { route as takeAlarmOutOfService } from './routes/take-alarm-out-of-service.ts'
+import { route as returnAlarmToService } from './routes/return-alarm-to-service.ts'
+import { route as listAlarmRules } from './routes/list-alarm-rules.ts'
+import { route as getAlarmRule } from './routes/get-alarm-rule.ts'
+import { route as createAlarmRule } from './routes/create-alarm-rule.ts'
+import { route as changeAlarmRule } from './routes/change-alarm-rule.ts'
+import { route as deleteAlarmRule } from './routes/delete-alarm-rule.ts'
+import { route as listAlarmWebhooks } from './routes/list-alarm-webhooks.ts'
+import { route as createAlarmWebhook } from './routes/create-alarm-webhook.ts'
+import { route as changeAlarmWebhook } from './routes/change-alarm-webhook.ts'
+import { route as deleteAlarmWebhook } from './routes/delete-alarm-webhook.ts'
+import { route as getMyNotifications } from './routes/get-my-notifications.ts'
+import { route as changeMyNotifications } from './routes/change-my-notifications.ts'
 import type { Route } from './route.ts'
 
 /** Every route of the API. The dispatcher, the OpenAPI document and the tests of permissions work from this list. */
@@ -91,6 +111,26 @@ export const routes: readonly Route[] = [
   inviteUser,
   signOutUser,
   listAudit,
+  listAlarms,
+  countAlarms,
+  getAlarm,
+  listAlarmEvents,
+  acknowledgeAlarm,
+  shelveAlarm,
+  unshelveAlarm,
+  takeAlarmOutOfService,
+  returnAlarmToService,
+  listAlarmRules,
+  getAlarmRule,
+  createAlarmRule,
+  changeAlarmRule,
+  deleteAlarmRule,
+  listAlarmWebhooks,
+  createAlarmWebhook,
+  changeAlarmWebhook,
+  deleteAlarmWebhook,
+  getMyNotifications,
+  changeMyNotifications,
   createTicket,
   getHealth,
   openApiRoute(() => routes),

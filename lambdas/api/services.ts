@@ -4,6 +4,7 @@ import type { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
 import type { Kysely } from 'kysely'
 import type { Database } from '../data/database.ts'
 import type { Accounts } from '../runtime/accounts.ts'
+import type { Resolve } from '../runtime/public-address.ts'
 import type { Redis } from '../runtime/redis.ts'
 import type { RateLimits } from './rate-limit.ts'
 
@@ -19,6 +20,10 @@ export interface Services {
   sockets: ApiGatewayManagementApiClient
   /** Opened by the routes that need it only. */
   accounts: () => Promise<Accounts>
+  /** Seals the secrets of webhooks. */
+  webhookKey: () => Promise<Buffer>
+  /** Of hosts that people name. */
+  resolve?: Resolve
   /** Public base of this API, without a slash at its end: gateways are told to enrol there. */
   apiUrl: string
   /** Where browsers open the live socket. */

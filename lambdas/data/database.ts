@@ -1,10 +1,12 @@
 import type { ColumnType, Generated, JSONColumnType } from 'kysely'
+import type { AlarmEvent, QuietHours } from '../../schemas/alarm-requests.ts'
+import type { AlarmCondition, Severity } from '../../schemas/alarms.ts'
 import type { Lifecycle } from '../../schemas/api.ts'
 import type { Role } from '../../schemas/permissions.ts'
 import type { DeadLetterCode } from '../../schemas/error-codes.ts'
 import type { ConnectionState, MachineState } from '../../schemas/live.ts'
 import type { OnlineStatusV1 } from '../../schemas/status.ts'
-import type { Units } from '../../schemas/telemetry.ts'
+import type { Scalar, Units } from '../../schemas/telemetry.ts'
 import type { Heartbeat } from './heartbeats.ts'
 
 /** Tables as Kysely sees them. Ids are UUIDv7, times epoch ms; migrations/ says the rest. */
@@ -28,6 +30,14 @@ export interface Database {
   rollup_queue: RollupQueue
   rollup_progress: RollupProgress
   quarantine: Quarantine
+  alarm_rules: AlarmRules
+  alarm_conditions: AlarmConditions
+  alarms: Alarms
+  alarm_events: AlarmEvents
+  alarm_outbox: AlarmOutbox
+  alarm_webhooks: AlarmWebhooks
+  alarm_deliveries: AlarmDeliveries
+  notification_choices: NotificationChoices
 }
 
 export interface Tenants {
@@ -37,6 +47,7 @@ export interface Tenants {
   created_at: number
   disabled_at: number | null
   deleting_at: number | null
+  alarm_rules_version: Generated<number>
 }
 
 export interface Plants {
@@ -289,4 +300,129 @@ export interface Quarantine {
   body: Buffer
   payload_bytes: number
   payload_head: Buffer
+}
+
+type Json<Value> = ColumnType<Value, string, string>
+
+export interface AlarmRules {
+  id: string
+  tenant_id: string
+  plant_id: string | null
+  name: string
+  machine: string
+  tag: string | null
+  condition: Json<AlarmCondition>
+  delay_on_ms: number
+  delay_off_ms: number
+  severity: Severity
+  message: string | null
+  enabled: boolean
+  version: number
+  unsettled_since: number | null
+  created_at: number
+  created_by: string | null
+  updated_at: number
+  updated_by: string | null
+}
+
+export interface AlarmConditions {
+  rule_id: string
+  source: string
+  tenant_id: string
+  machine_id: string | null
+  phase: 'pending' | 'active'
+  since: number
+  ending_since: number | null
+  value: ColumnType<Scalar, string | null, string | null>
+}
+
+export interface Alarms {
+  id: string
+  tenant_id: string
+  plant_id: string
+  rule_id: string
+  rule_name: string
+  source: string
+  machine_id: string | null
+  gateway_id: string | null
+  tag: string | null
+  condition: Json<AlarmCondition>
+  severity: Severity
+  message: string
+  value: ColumnType<Scalar, string | null, string | null>
+  raised_at: number
+  cleared_at: number | null
+  occurrences: number
+  acknowledged_at: number | null
+  acknowledged_by: string | null
+  comment: string | null
+  suppressed: 'shelved' | 'out_of_service' | null
+  suppressed_since: number | null
+  suppressed_until: number | null
+  suppressed_reason: string | null
+  suppressed_by: string | null
+  closed_at: number | null
+  late_hour: number | null
+  revision: number
+}
+
+export interface AlarmEvents {
+  id: string
+  tenant_id: string
+  alarm_id: string
+  at: number
+  event: AlarmEvent['event']
+  value: ColumnType<Scalar, string | null, string | null>
+  user_id: string | null
+  text: string | null
+}
+
+export interface AlarmOutbox {
+  id: string
+  tenant_id: string
+  plant_id: string | null
+  alarm_id: string | null
+  type: 'raised' | 'cleared' | 'flood' | 'test'
+  details: ColumnType<Record<Severity, number> | null, string | null, string | null>
+  created_at: number
+  taken_at: number | null
+  withheld: Generated<boolean>
+  summarised: Generated<boolean>
+}
+
+export interface AlarmWebhooks {
+  id: string
+  tenant_id: string
+  plant_id: string | null
+  name: string
+  url: string
+  sealed_secret: Buffer
+  severity_from: Severity
+  enabled: boolean
+  created_at: number
+  created_by: string | null
+  updated_at: number
+  updated_by: string | null
+  last_attempt_at: number | null
+  last_error: string | null
+}
+
+/** To one receiver: `user:{id}` or `webhook:{id}`. */
+export interface AlarmDeliveries {
+  outbox_id: string
+  target: string
+  tenant_id: string
+  state: 'due' | 'done' | 'dropped'
+  created_at: number
+  attempts: Generated<number>
+  last_error: string | null
+}
+
+export interface NotificationChoices {
+  user_id: string
+  tenant_id: string
+  email_from: Severity | null
+  email_when_cleared: boolean
+  quiet_hours: ColumnType<QuietHours | null, string | null, string | null>
+  updated_at: number
 }

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 
-const roles = ['iot_ingest', 'iot_api', 'iot_admin', 'iot_rollup', 'iot_quarantine', 'iot_gateways']
+const roles = ['iot_ingest', 'iot_api', 'iot_admin', 'iot_rollup', 'iot_quarantine', 'iot_gateways', 'iot_alarms']
 
 /**
  * Makes the roles of the functions, idempotently. Roles belong to the whole server, so they are no migration.

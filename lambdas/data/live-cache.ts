@@ -1,4 +1,5 @@
 /** Keys of the realtime side in Redis, and the writes that ingest and status share. Postgres is the truth of all of it. */
+import type { Alarm } from '../../schemas/alarms.ts'
 import type { LiveGateway, LiveMachine } from '../../schemas/live.ts'
 import type { StatusEvent, TelemetryEvent } from '../../schemas/queues.ts'
 import type { Redis } from '../runtime/redis.ts'
@@ -15,9 +16,11 @@ const key = (kind: string) => (of: PlantName) => `${kind}:${of.tenant}:${of.plan
 export const stateKey = key('state')
 export const gatewaysKey = key('gateways')
 export const watchersKey = key('watchers')
-/** Machines and gateways whose change no frame has told yet. */
+export const alarmsKey = key('alarms')
+/** Machines, gateways and alarms whose change no frame has told yet. */
 export const changedMachinesKey = key('changed-machines')
 export const changedGatewaysKey = key('changed-gateways')
+export const changedAlarmsKey = key('changed-alarms')
 /** There while a work item of the plant waits for the fan-out. */
 export const fanOutKey = key('fan-out')
 /** When the plant's last frame was made, epoch ms. */
@@ -31,13 +34,13 @@ export const plantIdKey = key('plant-id')
 const editionKey = key('edition')
 export const connectionKey = (connectionId: string) => `connection:${connectionId}`
 
-/** A field of a hash: a machine or a gateway as JSON that ends in its `revision`, which grows with each change. */
+/** A field of a hash: a machine, a gateway or an alarm as JSON that ends in its `revision`, which grows with each change. */
 export interface CachedEntry {
   field: string
   json: string
 }
 
-export function cachedEntry(field: string, live: LiveMachine | LiveGateway, revision: number): CachedEntry {
+export function cachedEntry(field: string, live: LiveMachine | LiveGateway | Alarm, revision: number): CachedEntry {
   return { field, json: JSON.stringify({ ...live, revision }) }
 }
 
@@ -82,6 +85,15 @@ end
 local listening = redis.call('PUBSUB', 'NUMSUB', ARGV[2])[2] + redis.call('PUBSUB', 'NUMPAT')
 return { due, listening, tonumber(redis.call('GET', KEYS[3]) or 0) }`
 
+const KEYS_OF = {
+  machines: { hash: stateKey, changed: changedMachinesKey },
+  gateways: { hash: gatewaysKey, changed: changedGatewaysKey },
+  alarms: { hash: alarmsKey, changed: changedAlarmsKey },
+}
+
+/** An alarm that nobody asks for within a minute is forgotten here: others come in its place, and the snapshot is of Postgres. */
+const ALARMS_SEC = 60
+
 /** Lua's unpack takes some 8,000 values, two of each entry. */
 const MAX_ENTRIES = 1_000
 
@@ -94,12 +106,12 @@ const MAX_ENTRIES = 1_000
 export async function tellPlant(
   client: Client,
   plant: PlantName,
-  kind: 'machines' | 'gateways',
+  kind: keyof typeof KEYS_OF,
   entries: CachedEntry[],
   events: () => (TelemetryEvent | StatusEvent)[],
 ): Promise<{ isDue: boolean; edition: number }> {
   const channel = eventsChannel(plant)
-  const [hash, changed] = kind === 'machines' ? [stateKey, changedMachinesKey] : [gatewaysKey, changedGatewaysKey]
+  const { hash, changed } = KEYS_OF[kind]
   const keys = [hash, watchersKey, editionKey, changed, fanOutKey].map((keyOf) => keyOf(plant))
   const lines = (texts: string[]) => texts.map((text) => `${text}\n`).join('')
   const groups = Array.from({ length: Math.ceil(entries.length / MAX_ENTRIES) || 1 }, (_, index) =>
@@ -111,6 +123,7 @@ export async function tellPlant(
       return client.eval(TELL, { keys, arguments: [String(Date.now()), channel, fields, jsons] })
     }),
   )
+  if (kind === 'alarms') await client.expire(alarmsKey(plant), ALARMS_SEC)
   const [, listening, edition] = answers.at(-1) as [number, number, number]
   if (listening > 0) await Promise.all(events().map((event) => client.publish(channel, JSON.stringify(event))))
   return { isDue: answers.some((answer) => (answer as [number])[0] > 0), edition }

@@ -10,6 +10,7 @@ import * as rollups from './migrations/0008-rollups.ts'
 import * as completeness from './migrations/0009-completeness.ts'
 import * as tenantLifecycle from './migrations/0010-tenant-lifecycle.ts'
 import * as reconcilingGateways from './migrations/0011-reconciling-gateways.ts'
+import * as alarms from './migrations/0012-alarms.ts'
 
 /**
  * Every migration, by the name under which the database remembers it. A record and no folder scan, as they are bundled.
@@ -27,4 +28,5 @@ export const migrations: Record<string, Migration> = {
   '0009-completeness': completeness,
   '0010-tenant-lifecycle': tenantLifecycle,
   '0011-reconciling-gateways': reconcilingGateways,
+  '0012-alarms': alarms,
 }

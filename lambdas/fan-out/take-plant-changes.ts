@@ -1,6 +1,9 @@
 import * as v from 'valibot'
+import { Alarm } from '../../schemas/alarms.ts'
 import { LiveGateway, LiveMachine } from '../../schemas/live.ts'
 import {
+  alarmsKey,
+  changedAlarmsKey,
   changedGatewaysKey,
   changedMachinesKey,
   fanOutKey,
@@ -22,11 +25,12 @@ export interface PlantChanges {
   version: number
   machines: LiveMachine[]
   gateways: LiveGateway[]
+  alarms: Alarm[]
 }
 
 /**
  * KEYS: watchers, slow ones, the plant's id, changed machines, changed gateways, the waiting work item, the version, the
- * time of the last frame. ARGV: the time. What it takes it takes away, and counts the version up with it: if this process
+ * time of the last frame, changed alarms. ARGV: the time. What it takes it takes away, and counts the version up with it: if this process
  * dies before it has posted the frame, watchers find the gap.
  */
 const TAKE = `
@@ -35,10 +39,11 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], ARGV[1], '+inf')) do sl
 local all = redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf')
 for _, id in ipairs(all) do if not slow[id] then watchers[#watchers + 1] = id end end
 local plant, machines, gateways = redis.call('GET', KEYS[3]), redis.call('SMEMBERS', KEYS[4]), redis.call('SMEMBERS', KEYS[5])
-redis.call('DEL', KEYS[4], KEYS[5], KEYS[6])
-if #all == 0 or not plant or #machines + #gateways == 0 then return {} end
+local alarms = redis.call('SMEMBERS', KEYS[9])
+redis.call('DEL', KEYS[4], KEYS[5], KEYS[6], KEYS[9])
+if #all == 0 or not plant or #machines + #gateways + #alarms == 0 then return {} end
 redis.call('SET', KEYS[8], ARGV[1], 'PX', 1000)
-return { plant, redis.call('INCR', KEYS[7]), watchers, machines, gateways }`
+return { plant, redis.call('INCR', KEYS[7]), watchers, machines, gateways, alarms }`
 
 const KEYS = [
   watchersKey,
@@ -49,6 +54,7 @@ const KEYS = [
   fanOutKey,
   liveVersionKey,
   frameAtKey,
+  changedAlarmsKey,
 ]
 
 /** What has changed in a plant since its last frame, as it is now, and who watches. Undefined when there is nobody, or nothing, to tell. */
@@ -56,14 +62,24 @@ export async function takePlantChanges(redis: Redis, of: PlantName): Promise<Pla
   const found = await redis.use(async (client) => {
     const taken = await client.eval(TAKE, { keys: KEYS.map((keyOf) => keyOf(of)), arguments: [String(Date.now())] })
     if ((taken as unknown[]).length === 0) return undefined
-    const [plant, version, connectionIds, machines, gateways] = taken as [string, number, string[], string[], string[]]
-    const fields = (hash: string, names: string[]) => (names.length === 0 ? [] : client.hmGet(hash, names))
-    const texts = await Promise.all([fields(stateKey(of), machines), fields(gatewaysKey(of), gateways)])
-    return { plant, version, connectionIds, texts }
+    const [plant, version, connectionIds, machines, gateways, alarms] = taken as [string, number, ...string[][]]
+    const fields = (hash: string, names: string[] = []) => (names.length === 0 ? [] : client.hmGet(hash, names))
+    const texts = await Promise.all([
+      fields(stateKey(of), machines),
+      fields(gatewaysKey(of), gateways),
+      fields(alarmsKey(of), alarms),
+    ])
+    return { plant, version, connectionIds: connectionIds!, texts }
   })
   if (found === undefined) return undefined
   const { texts, ...frame } = found
-  return { ...frame, machines: read(LiveMachine, texts[0]), gateways: read(LiveGateway, texts[1]) }
+  const [machines, gateways, alarms] = texts
+  return {
+    ...frame,
+    machines: read(LiveMachine, machines),
+    gateways: read(LiveGateway, gateways),
+    alarms: read(Alarm, alarms),
+  }
 }
 
 const read = <Entry>(schema: v.GenericSchema<unknown, Entry>, texts: (string | null)[]): Entry[] =>

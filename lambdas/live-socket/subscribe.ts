@@ -1,4 +1,5 @@
 import { LIVE_MESSAGES, roleMay } from '../../schemas/permissions.ts'
+import { openAlarms } from '../data/alarms.ts'
 import { findUser } from '../data/find-user.ts'
 import { type Connection, liveVersion, watchPlant } from '../data/live-connections.ts'
 import { liveGateways } from '../data/live-gateways.ts'
@@ -30,6 +31,7 @@ export async function subscribe(services: Services, connection: Connection, plan
     version,
     machines: await liveMachines(transaction, tenantId, plantId),
     gateways: await liveGateways(transaction, tenantId, plantId),
+    alarms: await openAlarms(transaction, tenantId, plantId),
   }))
   await postFrames(services, connectionId, liveFrames('snapshot', picture))
 }

@@ -5,6 +5,7 @@
  * then given in several entries with the same `machineId`, `timestamp` and `seq`, each with the units of its tags, and who
  * reads merges them.
  */
+import type { Alarm } from '../../schemas/alarms.ts'
 import type { LiveGateway, LiveMachine, LiveServerMessage } from '../../schemas/live.ts'
 
 /** Below both readings of "32 KB" (32,000 and 32,768 bytes). */
@@ -21,6 +22,7 @@ export interface PlantPicture {
   version: number
   machines: LiveMachine[]
   gateways: LiveGateway[]
+  alarms: Alarm[]
 }
 
 /** JSON texts to post, in order, each of at most MAX_FRAME_BYTES. There is always at least one, if only to say "nothing". */
@@ -29,6 +31,7 @@ export function liveFrames(type: 'snapshot' | 'delta', picture: PlantPicture): s
   const groups = groupByBytes([
     ...picture.machines.flatMap(splitMachine).map((machine) => ({ machine, bytes: jsonBytes(machine) })),
     ...picture.gateways.map((gateway) => ({ gateway, bytes: jsonBytes(gateway) })),
+    ...picture.alarms.map((alarm) => ({ alarm, bytes: jsonBytes(alarm) })),
   ])
   return groups.map((group, index) => {
     const message: LiveServerMessage = {
@@ -39,13 +42,13 @@ export function liveFrames(type: 'snapshot' | 'delta', picture: PlantPicture): s
       parts: groups.length,
       machines: group.flatMap((entry) => ('machine' in entry ? [entry.machine] : [])),
       gateways: group.flatMap((entry) => ('gateway' in entry ? [entry.gateway] : [])),
-      alarms: [],
+      alarms: group.flatMap((entry) => ('alarm' in entry ? [entry.alarm] : [])),
     }
     return JSON.stringify(message)
   })
 }
 
-type Entry = { bytes: number } & ({ machine: LiveMachine } | { gateway: LiveGateway })
+type Entry = { bytes: number } & ({ machine: LiveMachine } | { gateway: LiveGateway } | { alarm: Alarm })
 
 function groupByBytes(entries: Entry[]): Entry[][] {
   const groups: Entry[][] = [[]]
@@ -85,6 +88,6 @@ function pick<Value>(record: Record<string, Value>, names: string[]): Record<str
 }
 
 /** With the comma that follows it in a list. */
-function jsonBytes(entry: LiveMachine | LiveGateway): number {
+function jsonBytes(entry: LiveMachine | LiveGateway | Alarm): number {
   return Buffer.byteLength(JSON.stringify(entry)) + 1
 }

@@ -85,6 +85,7 @@ export async function benchHistory(): Promise<Figure[]> {
           sockets: new ApiGatewayManagementApiClient({ region: 'us-east-1' }),
           accounts: () => Promise.reject(new Error('history needs no accounts')),
           stage: 'bench',
+          webhookKey: () => Promise.reject(new Error('history seals nothing')),
           apiUrl: '',
           realtimeUrl: '',
           iotCaPem: '',

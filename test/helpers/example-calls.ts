@@ -27,8 +27,15 @@ const ofMachine: MakeCall = ({ machineId }) => ({ params: { machineId } })
 const ofGateway: MakeCall = ({ thingName }) => ({ params: { thingName } })
 const ofNewGateway: MakeCall = async ({ newGateway }) => ({ params: { thingName: await newGateway() } })
 const ofUser: MakeCall = ({ userId }) => ({ params: { userId } })
+const ofAlarm: MakeCall = ({ alarmId }) => ({ params: { alarmId } })
+const ofNewAlarm =
+  (body?: Record<string, unknown>, suppressed?: 'shelved' | 'out_of_service'): MakeCall =>
+  async ({ newAlarm }) => ({ params: { alarmId: await newAlarm(suppressed) }, ...(body && { body }) })
+const ofAlarmRule: MakeCall = ({ ruleId }) => ({ params: { ruleId } })
 const ofNothing: MakeCall = () => ({})
 
+const IN_A_DAY = Date.now() + 86_400_000
+const HOT = { tag: 'temperature', condition: { kind: 'above', limit: 80 }, severity: 'high' }
 const WRONG_IDENTITY = { thingName: 'nobody', certificateId: '0'.repeat(64), signature: 'AAAA' }
 
 const EXAMPLES: Record<Operation | OpenOperation, MakeCall> = {
@@ -74,6 +81,26 @@ const EXAMPLES: Record<Operation | OpenOperation, MakeCall> = {
   listDeadLetterGroups: ofNothing,
   redriveDeadLetters: ({ deadLetterId }) => ({ body: { ids: [deadLetterId] } }),
   discardDeadLetter: async ({ newDeadLetter }) => ({ params: { id: await newDeadLetter() }, body: { reason: 'seen' } }),
+  listAlarms: ofNothing,
+  countAlarms: ofNothing,
+  getAlarm: ofAlarm,
+  listAlarmEvents: ofAlarm,
+  acknowledgeAlarm: ofNewAlarm({ comment: 'seen' }),
+  shelveAlarm: ofNewAlarm({ until: IN_A_DAY, reason: 'repair' }),
+  unshelveAlarm: ofNewAlarm(undefined, 'shelved'),
+  takeAlarmOutOfService: ofNewAlarm({ reason: 'repair' }),
+  returnAlarmToService: ofNewAlarm(undefined, 'out_of_service'),
+  listAlarmRules: ofNothing,
+  getAlarmRule: ofAlarmRule,
+  createAlarmRule: ({ plantId }) => ({ body: { name: fresh(), plantId, ...HOT } }),
+  changeAlarmRule: ({ ruleId }) => ({ params: { ruleId }, body: { severity: 'low' } }),
+  deleteAlarmRule: async ({ newAlarmRule }) => ({ params: { ruleId: await newAlarmRule() } }),
+  listAlarmWebhooks: ofNothing,
+  createAlarmWebhook: ({ plantId }) => ({ body: { name: fresh(), plantId, url: 'https://198.41.0.4/hook' } }),
+  changeAlarmWebhook: ({ webhookId }) => ({ params: { webhookId }, body: { enabled: false } }),
+  deleteAlarmWebhook: async ({ newWebhook }) => ({ params: { webhookId: await newWebhook() } }),
+  getMyNotifications: ofNothing,
+  changeMyNotifications: () => ({ body: { emailFrom: 'high' } }),
   createTicket: () => ({ body: {} }),
   checkIdentity: () => ({ body: WRONG_IDENTITY }),
   renewIdentity: () => ({ body: { ...WRONG_IDENTITY, csr: 'wrong' } }),

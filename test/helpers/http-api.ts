@@ -71,6 +71,7 @@ export async function startHttpApi(overrides: Partial<Services> = {}): Promise<H
     iot: new IoTClient({ region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }),
     sockets: new ApiGatewayManagementApiClient({ region: 'us-east-1', endpoint: 'http://127.0.0.1:1', maxAttempts: 1 }),
     accounts: async () => (await startedFirebase()).accounts,
+    webhookKey: () => Promise.resolve(Buffer.alloc(32, 7)),
     stage: 'test',
     apiUrl: 'https://api.example.com',
     realtimeUrl: 'wss://live.example.com/live',

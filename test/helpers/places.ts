@@ -12,6 +12,9 @@ export interface Place {
   deadLetterId: string
   /** A viewer of this plant only. */
   userId: string
+  alarmId: string
+  ruleId: string
+  webhookId: string
   /** Ids and names that nobody may be told who may not see the place; those of the company besides. */
   traces: string[]
   tenantTraces: string[]
@@ -19,6 +22,9 @@ export interface Place {
   newDeadLetter: () => Promise<string>
   newGateway: (lifecycle?: string) => Promise<string>
   newUser: () => Promise<string>
+  newAlarm: (suppressed?: 'shelved' | 'out_of_service') => Promise<string>
+  newAlarmRule: () => Promise<string>
+  newWebhook: () => Promise<string>
 }
 
 /** A company with these plants, all of whose names are of no other. */
@@ -58,12 +64,54 @@ async function createPlace(master: pg.Pool, tenant: TestTenant, plantId: string,
     const { rows } = await master.query<{ id: string }>('select id from users where firebase_uid = $1', [uid])
     return rows[0]!.id
   }
+  const condition = JSON.stringify({ kind: 'above', limit: 80, hysteresis: 0 })
+  const newAlarmRule = async () => {
+    const id = uuidv7()
+    await master.query(
+      `insert into alarm_rules (id, tenant_id, plant_id, name, machine, tag, condition, delay_on_ms, delay_off_ms, severity, enabled,
+         version, created_at, updated_at) values ($1, $2, $3, $4, $5, 'temperature', $6, 0, 0, 'high', true, 1, 0, 0)`,
+      [id, tenantId, plantId, `hot ${plant}`, machine, condition],
+    )
+    return id
+  }
+  const newAlarm = async (suppressed?: 'shelved' | 'out_of_service') => {
+    const id = uuidv7()
+    await master.query(
+      `insert into alarms (id, tenant_id, plant_id, rule_id, rule_name, source, machine_id, tag, condition, severity, message, value,
+         raised_at, occurrences, suppressed, suppressed_since, suppressed_reason, revision)
+       values ($1, $2, $3, $4, $5, $6, $7, 'temperature', $8, 'high', $9, '81', $10, 1, $11, $10, 'test', 1)`,
+      [
+        id,
+        tenantId,
+        plantId,
+        id,
+        `hot ${plant}`,
+        machineId,
+        machineId,
+        condition,
+        `${machine} hot`,
+        Date.now(),
+        suppressed,
+      ],
+    )
+    return id
+  }
+  const newWebhook = async () => {
+    const id = uuidv7()
+    await master.query(
+      `insert into alarm_webhooks (id, tenant_id, plant_id, name, url, sealed_secret, severity_from, enabled, created_at, updated_at)
+       values ($1, $2, $3, $4, 'https://198.41.0.4/', 'x', 'low', true, 0, 0)`,
+      [id, tenantId, plantId, `hook ${plant}`],
+    )
+    return id
+  }
   const [thingName, deadLetterId, userId] = [await newGateway(), await newDeadLetter(), await newUser()]
+  const [alarmId, ruleId, webhookId] = [await newAlarm(), await newAlarmRule(), await newWebhook()]
   return {
-    ...{ tenantId, plantId, machineId, thingName, deadLetterId, userId },
+    ...{ tenantId, plantId, machineId, thingName, deadLetterId, userId, alarmId, ruleId, webhookId },
     // The names of machine and gateway contain that of the plant.
-    traces: [plantId, plant, machineId, deadLetterId],
+    traces: [plantId, plant, machineId, deadLetterId, alarmId, ruleId, webhookId],
     tenantTraces: [tenantId, slug],
-    ...{ newDeadLetter, newGateway, newUser },
+    ...{ newDeadLetter, newGateway, newUser, newAlarm, newAlarmRule, newWebhook },
   }
 }

@@ -11,7 +11,7 @@ export interface TestDatabase {
   master: pg.Pool
   /** Variables that make a function under test use this database in the given role. */
   environment(
-    role: 'iot_ingest' | 'iot_api' | 'iot_admin' | 'iot_rollup' | 'iot_quarantine' | 'iot_gateways',
+    role: 'iot_ingest' | 'iot_api' | 'iot_admin' | 'iot_rollup' | 'iot_quarantine' | 'iot_gateways' | 'iot_alarms',
   ): Record<string, string>
   /** Ends the connections of the roles and refuses new ones, or lets them in again. */
   letIn(open: boolean): Promise<void>

@@ -67,7 +67,7 @@ test('row-level security of the API is on for every table that holds data of a t
 
 test('partitions can only be reached through their parent', async () => {
   const granted =
-    await column<string>(`select c.relname from pg_class c, unnest(array['iot_api', 'iot_ingest', 'iot_admin', 'iot_rollup', 'iot_quarantine', 'iot_gateways']) as r(name)
+    await column<string>(`select c.relname from pg_class c, unnest(array['iot_api', 'iot_ingest', 'iot_admin', 'iot_rollup', 'iot_quarantine', 'iot_gateways', 'iot_alarms']) as r(name)
     where c.relispartition and c.relkind = 'r' and has_table_privilege(r.name, c.oid, 'select, insert, update, delete')`)
   expect(granted).toEqual([])
 })

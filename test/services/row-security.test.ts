@@ -16,6 +16,10 @@ interface Table {
 const OF_NO_TENANT = ['rollup_progress']
 /** Values that a check or another table asks for; all others are made up from their types. */
 const VALUES: Record<string, Record<string, unknown>> = {
+  alarm_conditions: { phase: 'active' },
+  alarm_deliveries: { state: 'due' },
+  alarm_outbox: { type: 'raised' },
+  alarm_rules: { severity: 'high' },
   gateway_certificates: { state: 'requested' },
   gateway_connections: { connection: 'online' },
   quarantine: { queue: 'telemetry' },

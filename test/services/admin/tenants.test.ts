@@ -87,6 +87,7 @@ async function fill(): Promise<Company> {
   const certificate = await createCertificate(iot.iot, await createCsr())
   const now = Date.now()
   const [machineId] = machineIds as [string, string]
+  const ruleId = uuid()
   const rows: [text: string, values: unknown[]][] = [
     [
       `insert into telemetry_events select $1, m, $3::int8 - n, n, $3, '{"a":-1.5}', null from unnest($2::uuid[]) m, generate_series(1, 700) n`,
@@ -120,6 +121,42 @@ async function fill(): Promise<Company> {
     [
       `insert into audit_log (id, tenant_id, at, action, subject, request_id) values ($1, $2, 1, 'x.y', '=1+1', 'r')`,
       [uuid(), tenantId],
+    ],
+    [
+      `insert into alarm_rules (id, tenant_id, name, machine, condition, delay_on_ms, delay_off_ms, severity, enabled, version, created_at,
+         updated_at) values ($1, $2, 'silent', '*', '{"kind":"no_data","forMs":60000}', 0, 0, 'high', true, 1, 1, 1)`,
+      [ruleId, tenantId],
+    ],
+    [
+      `insert into alarm_conditions (rule_id, source, tenant_id, machine_id, phase, since) values ($1, $3::uuid::text, $2, $3, 'active', 1)`,
+      [ruleId, tenantId, machineId],
+    ],
+    [
+      `insert into alarms (id, tenant_id, plant_id, rule_id, rule_name, source, condition, severity, message, raised_at, occurrences, revision)
+       values ($1, $2, $3, $1, 'silent', 'x', '{"kind":"no_data","forMs":60000}', 'high', 'silent', 1, 1, 1)`,
+      [ruleId, tenantId, plantId],
+    ],
+    [
+      `insert into alarm_events (id, tenant_id, alarm_id, at, event) values ($1, $2, $1, 1, 'raised')`,
+      [ruleId, tenantId],
+    ],
+    [
+      `insert into alarm_outbox (id, tenant_id, plant_id, alarm_id, type, created_at) values ($1, $2, $3, $1, 'raised', 1)`,
+      [ruleId, tenantId, plantId],
+    ],
+    [
+      `insert into alarm_deliveries (outbox_id, target, tenant_id, state, created_at) values ($1, 'user:x', $2, 'due', 1)`,
+      [ruleId, tenantId],
+    ],
+    [
+      `insert into alarm_webhooks (id, tenant_id, name, url, sealed_secret, severity_from, enabled, created_at, updated_at)
+       values ($1, $2, 'x', 'https://example.com', 'sealed', 'low', true, 1, 1)`,
+      [ruleId, tenantId],
+    ],
+    [
+      `insert into notification_choices (user_id, tenant_id, email_when_cleared, updated_at)
+       select id, tenant_id, false, 1 from users where firebase_uid = $2 and tenant_id = $1`,
+      [tenantId, uid],
     ],
     ...[tenantId, null].map((of): [string, unknown[]] => [
       `insert into quarantine (id, message_id, tenant_id, queue, code, message, topic, quarantined_at, body, payload_bytes, payload_head)
@@ -292,6 +329,8 @@ describe('exporting a tenant', () => {
     const expected = await counts(ours.tenantId)
     delete expected['rollup_queue']
     delete expected['idempotency_keys']
+    delete expected['alarm_outbox']
+    delete expected['alarm_deliveries']
     expect(readdirSync(folder).sort()).toEqual(
       Object.keys(expected)
         .flatMap((name) => [`${name}.csv`, `${name}.parquet`])

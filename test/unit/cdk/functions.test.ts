@@ -36,6 +36,7 @@ const ENVIRONMENT: Record<string, string[]> = {
     'HISTORY_RETENTION_DAYS',
     'HOT_RETENTION_DAYS',
     'REALTIME_URL',
+    'WEBHOOK_KEY_SECRET_ARN',
   ],
   ReconcileGateways: POSTGRES,
   Authorizer: ['FIREBASE_PROJECT_ID'],

@@ -40,7 +40,7 @@ function read(frames: string[]) {
 
 describe('liveFrames', () => {
   it('says an empty plant in one part', () => {
-    const [only, ...more] = read(liveFrames('snapshot', { plant, version: 7, machines: [], gateways: [] }))
+    const [only, ...more] = read(liveFrames('snapshot', { plant, version: 7, machines: [], gateways: [], alarms: [] }))
     expect(more).toEqual([])
     expect(only).toMatchObject({ plant, version: 7, part: 1, parts: 1, machines: [], gateways: [], alarms: [] })
   })
@@ -48,7 +48,7 @@ describe('liveFrames', () => {
   it('spreads 1,000 machines and the gateways over parts, each machine once and in order', () => {
     const values = Object.fromEntries(Array.from({ length: 10 }, (_, tag) => [`tag-${tag}`, tag * 1.5]))
     const machines = Array.from({ length: 1000 }, (_, n) => machine(n, values))
-    const messages = read(liveFrames('snapshot', { plant, version: 3, machines, gateways: [gateway] }))
+    const messages = read(liveFrames('snapshot', { plant, version: 3, machines, gateways: [gateway], alarms: [] }))
     expect(messages.map(({ part }) => part)).toEqual(messages.map((_, index) => index + 1))
     expect(new Set(messages.map(({ parts }) => parts))).toEqual(new Set([messages.length]))
     expect(messages.flatMap((message) => message.machines)).toEqual(machines)
@@ -60,7 +60,7 @@ describe('liveFrames', () => {
     const large = machine(1, values)
     large.units = Object.fromEntries(Object.keys(values).map((tag) => [tag, '€'.repeat(32)]))
     large.state!.quality = { 'tag-0': 'bad', 'tag-255': 'uncertain' }
-    const messages = read(liveFrames('snapshot', { plant, version: 1, machines: [large], gateways: [] }))
+    const messages = read(liveFrames('snapshot', { plant, version: 1, machines: [large], gateways: [], alarms: [] }))
     const entries = messages.flatMap((message) => message.machines)
     expect(new Set(entries.map(({ machineId, state }) => `${machineId} ${state!.seq}`)).size).toBe(1)
     expect(Object.assign({}, ...entries.map(({ state }) => state!.values))).toEqual(values)
@@ -72,7 +72,7 @@ describe('liveFrames', () => {
   it('leaves out units of tags without a value when a machine is larger than a frame', () => {
     const units = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`old-${n}`, '€'.repeat(32)]))
     const large = { ...machine(1, { 'tag-0': 1 }), units: { ...units, 'tag-0': '°C' } }
-    const messages = read(liveFrames('snapshot', { plant, version: 1, machines: [large], gateways: [] }))
+    const messages = read(liveFrames('snapshot', { plant, version: 1, machines: [large], gateways: [], alarms: [] }))
     expect(messages.flatMap((message) => message.machines)).toEqual([{ ...large, units: { 'tag-0': '°C' } }])
   })
 })

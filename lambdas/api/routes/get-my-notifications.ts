@@ -1,0 +1,14 @@
+import { NotificationChoice } from '../../../schemas/alarm-requests.ts'
+import { readNotificationChoice } from '../../data/notification-choices.ts'
+import { inTenant } from '../../data/tenant-transaction.ts'
+import { userRoute } from '../route.ts'
+
+export const route = userRoute({
+  method: 'GET',
+  path: '/v1/me/notifications',
+  operationId: 'getMyNotifications',
+  summary: 'Which alarms the user wants to be mailed',
+  answer: { status: 200, schema: NotificationChoice },
+  handle: ({ services, user }) =>
+    inTenant(services.db, user.tenantId, (transaction) => readNotificationChoice(transaction, user)),
+})
