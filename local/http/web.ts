@@ -1,7 +1,7 @@
 /** CloudFront and the page's bucket: behaviours, headers and functions of the template over the built files. */
 import { readFileSync } from 'node:fs'
 import { extname } from 'node:path'
-import { runInNewContext } from 'node:vm'
+import { type Context, createContext, runInContext } from 'node:vm'
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import * as v from 'valibot'
@@ -69,12 +69,23 @@ function sendFile(
   return reply.send(uri === '/config.json' ? configFor(found, options) : contentOf(found, options))
 }
 
+const functions = new Map<string, Context>()
+/** CloudFront counts computing and no waiting; this is a clock, and on a busy machine a thread may wait long for a processor. */
+const FUNCTION_TIMEOUT_MS = 5_000
+
 /** The path that the CloudFront function makes of the request's: its real code is run. */
 function rewritten(code: string | undefined, request: FastifyRequest): string {
   const uri = request.raw.url!.split('?')[0]!
   if (code === undefined) return uri
   const event = { version: '1.0', request: { method: request.method, uri, querystring: {}, headers: {}, cookies: {} } }
-  const result: unknown = runInNewContext(`${code}\n;handler(event)`, { event }, { timeout: 100 })
+  let context = functions.get(code)
+  if (!context) {
+    context = createContext({})
+    runInContext(code, context, { timeout: FUNCTION_TIMEOUT_MS })
+    functions.set(code, context)
+  }
+  context.event = event
+  const result: unknown = runInContext('handler(event)', context, { timeout: FUNCTION_TIMEOUT_MS })
   return v.parse(
     v.object({ uri: v.string() }, 'local/ knows only CloudFront functions that return the request'),
     result,

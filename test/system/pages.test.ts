@@ -229,6 +229,25 @@ it('a gateway’s page shows every station of its way, and ends the gateway; ano
   ).toBe('PK')
 }, 120_000)
 
+it('says so when a part of it cannot be loaded, and goes on with what a newer build has in its place', async () => {
+  const context = await browser.newContext({ baseURL: endpoints.web.url, locale: 'es-AR' })
+  const page = await context.newPage()
+  await page.route('**/assets/SignInView*.js', (route) => route.abort())
+  await page.goto('/sign-in')
+  await page.getByText('La página no pudo iniciar').waitFor(WAIT)
+  await page.unroute('**/assets/SignInView*.js')
+  await page.getByRole('button').click()
+  await page.getByTestId('email').waitFor(WAIT)
+  await context.close()
+
+  await admin.goto('/')
+  await admin.getByTestId('plant').first().waitFor(WAIT)
+  await admin.route('**/assets/admin-pages*.js', (route) => route.fulfill({ status: 403 }), { times: 1 })
+  await admin.getByRole('link', { name: 'Administración' }).click()
+  await admin.waitForURL(/\/admin\//)
+  await admin.locator('h1').waitFor(WAIT)
+}, 60_000)
+
 it('offers each role what it may do, and tells the others so', async () => {
   for (const [email, offered, refused] of [
     ['viewer@granix.example', 0, '/admin/users'],

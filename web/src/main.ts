@@ -32,13 +32,14 @@ async function start(): Promise<void> {
     location.assign(`/sign-in?${new URLSearchParams({ reason: 'session-ended', next }).toString()}`)
   }
 
-  createApp(App)
+  const app = createApp(App)
     .use(pinia)
     .use(i18n)
     .use(router)
     .provide(authSessionKey, session)
     .provide(telemetryApiKey, createTelemetryApi(client))
-    .mount('#app')
+  await router.isReady()
+  app.mount('#app')
 }
 
 start().catch((error: unknown) => {

@@ -89,5 +89,9 @@ export function createAppRouter(session: AuthSession) {
     await nextTick()
     document.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true })
   })
+  // A part of the app that a newer build has replaced: the whole page brings what is there now.
+  router.onError((_error, to, from) => {
+    if (from.name !== undefined && navigator.onLine) location.assign(to.fullPath)
+  })
   return router
 }
