@@ -10,13 +10,15 @@ export default defineConfig({
   test: {
     projects: [
       {
-        // No service needed: milliseconds each.
+        // No service needed: milliseconds each, but for those of the agent and the bundles.
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           environment: 'node',
           maxWorkers: WORKERS,
           sequence: { groupOrder: 1 },
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
         },
       },
       {
