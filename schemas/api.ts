@@ -147,6 +147,21 @@ export type MachinePage = v.InferOutput<typeof MachinePage>
 /** Number, boolean or string; null when a tag has had no value yet. */
 const TagKind = v.nullable(v.picklist(['number', 'boolean', 'string']))
 
+/** In names and slugs, in any case. */
+export const SearchQuery = v.strictObject({ text: v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(64)) })
+export const MAX_FOUND = 20
+export const Found = v.object({
+  kind: v.picklist(['plant', 'machine', 'gateway']),
+  /** Of plants and machines the slug, of gateways the thing's name. */
+  slug: v.string(),
+  /** Null where the slug is all there is. */
+  name: v.nullable(v.string()),
+  plant: v.object({ slug: Slug, name: v.string() }),
+})
+export type Found = v.InferOutput<typeof Found>
+/** At most MAX_FOUND, those that begin with the text first. */
+export const SearchAnswer = v.object({ items: v.array(Found) })
+
 export const MachineTag = v.object({
   tag: TagName,
   kind: TagKind,

@@ -27,6 +27,7 @@ export const OPERATIONS = {
   getMe: 'see',
   changeMe: 'see',
   signOutMe: 'see',
+  search: 'see',
   listPlants: 'see',
   getPlant: 'see',
   createPlant: 'administer',

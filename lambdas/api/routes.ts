@@ -42,6 +42,7 @@ import { route as getUser } from './routes/get-user.ts'
 import { route as inviteUser } from './routes/invite-user.ts'
 import { route as listAudit } from './routes/list-audit.ts'
 import { route as listUsers } from './routes/list-users.ts'
+import { route as search } from './routes/search.ts'
 import { route as signOutMe } from './routes/sign-out-me.ts'
 import { route as signOutUser } from './routes/sign-out-user.ts'
 import { route as listAlarms } from './routes/list-alarms.ts'
@@ -71,6 +72,7 @@ export const routes: readonly Route[] = [
   getMe,
   changeMe,
   signOutMe,
+  search,
   listPlants,
   getPlant,
   createPlant,

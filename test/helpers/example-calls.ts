@@ -49,6 +49,7 @@ const EXAMPLES: Record<Operation | OpenOperation, MakeCall> = {
   inviteUser: async ({ newUser }) => ({ params: { userId: await newUser() } }),
   signOutUser: ofUser,
   listAudit: ofNothing,
+  search: () => ({ query: { text: 'a' } }),
   listPlants: ofNothing,
   createPlant: () => ({ body: { slug: fresh(), province: 'ba', name: 'New', timeZone: 'Europe/Madrid' } }),
   getPlant: ofPlant,

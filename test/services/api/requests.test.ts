@@ -7,7 +7,7 @@ import { routes } from '../../../lambdas/api/routes.ts'
 import type { Database } from '../../../lambdas/data/database.ts'
 import { openPostgres } from '../../../lambdas/runtime/postgres.ts'
 import { openRedis } from '../../../lambdas/runtime/redis.ts'
-import { Machine, MachinePage, Me, PlantPage, Problem } from '../../../schemas/api.ts'
+import { Machine, MachinePage, Me, PlantPage, Problem, SearchAnswer } from '../../../schemas/api.ts'
 import { type HttpApi, startHttpApi } from '../../helpers/http-api.ts'
 import { createGateway, createMachines, createTenant, createUser, type TestTenant } from '../../helpers/tenants.ts'
 
@@ -66,6 +66,23 @@ describe('what is read', () => {
       ['beta', { machines: 0, gateways: 0, gatewaysOnline: 0, gatewaysUnknown: 0 }],
       ['gamma', { machines: 0, gateways: 0, gatewaysOnline: 0, gatewaysUnknown: 0 }],
     ])
+  })
+
+  it('is found by a text in its name, of the plants that one may see', async () => {
+    const { master } = api.database
+    await master.query(`update machines set name = 'Horno 100% 真空' where id = $1`, [machineIds[2]])
+    const limited = await createUser(master, tenant.tenantId, 'viewer', [tenant.plants[1]!.plantId])
+    const found = async (text: string, as = admin) => {
+      const { body } = await api.request('GET', `/v1/search?text=${encodeURIComponent(text)}`, { as })
+      return v.parse(SearchAnswer, body).items.map(({ kind, slug }) => `${kind} ${slug}`)
+    }
+    expect(await found('真空')).toEqual(['machine machine-0003'])
+    expect(await found('100%')).toEqual(['machine machine-0003'])
+    expect(await found('%')).toEqual(['machine machine-0003'])
+    expect(await found('ALPH')).toEqual(['plant alpha'])
+    expect(await found(`${tenant.slug}-g`)).toEqual([`gateway ${tenant.slug}-g1`, `gateway ${tenant.slug}-g2`])
+    expect(await found('machine')).toHaveLength(7)
+    expect(await found('a', limited)).toEqual(['plant beta'])
   })
 
   it('comes in pages that an insert in between does not shift', async () => {

@@ -20,8 +20,9 @@ import {
   PlantPage,
   RealtimeTicket,
   RedriveAnswer,
+  SearchAnswer,
 } from '../../../schemas/api.ts'
-import type { CreatePlant, DeadLetterGroup, GatewayConnection } from '../../../schemas/api.ts'
+import type { CreatePlant, DeadLetterGroup, Found, GatewayConnection } from '../../../schemas/api.ts'
 import { AuditPage, InvitedUser, UserAccount, UserAccountPage } from '../../../schemas/people.ts'
 import type { AuditQuery, ChangeUser, CreateUser } from '../../../schemas/people.ts'
 import type { ApiClient } from './client.ts'
@@ -31,6 +32,8 @@ type Query = Readonly<Record<string, string | number | undefined>>
 /** The calls that the pages make. Methods with a `cursor` give one page of a list that may be long. */
 export interface TelemetryApi {
   me(): Promise<Me>
+  /** Plants, machines and gateways with the text in their names. */
+  search(text: string): Promise<Found[]>
   plants(): Promise<Plant[]>
   createPlant(plant: CreatePlant): Promise<Plant>
   machines(plantId: string): Promise<Machine[]>
@@ -85,6 +88,9 @@ export function createTelemetryApi(client: ApiClient): TelemetryApi {
   const machine = (machineId: string) => `/v1/machines/${machineId}`
   return {
     me: () => client.get(Me, '/v1/me'),
+    async search(text) {
+      return (await client.get(SearchAnswer, `/v1/search${queryOf({ text })}`)).items
+    },
     plants: () => allItems((page) => client.get(PlantPage, `/v1/plants${page({})}`)),
     createPlant: (plant) => client.post(Plant, '/v1/plants', plant),
     createMachine: (plantId, given) => client.post(Machine, `/v1/plants/${plantId}/machines`, given),
