@@ -7,6 +7,7 @@ const Word = v.pipe(v.string(), v.maxLength(32))
 /** Of one machine in a heartbeat; more were declared in earlier ones. */
 export const MAX_DROPPED_RANGES = 1000
 export const MAX_PENDING_RANGES = 32
+export const MAX_CARRIED_RANGES = 32
 
 /** A range of seqs, both ends included. */
 const SeqRanges = v.array(v.tuple([Count, Count]))
@@ -14,6 +15,10 @@ const SeqRanges = v.array(v.tuple([Count, Count]))
 /**
  * Seqs that one machine's outbox has ever allocated, those that the gateway itself had to drop, and those that the outbox
  * still holds. `pending` may be coarse, but leaves out nothing that is held; without it nothing is known to be held.
+ *
+ * A gateway that was moved begins a new ledger at its new plant. Where its outbox held something at that moment, which was
+ * read at the plant before and is sent under this one, `carried` lists what of it lies below `first`, perhaps nothing: all
+ * that a ledger with `carried` declares is expected here, and at the plant before no more.
  */
 export const MachineLedger = v.pipe(
   v.object({
@@ -29,13 +34,22 @@ export const MachineLedger = v.pipe(
         v.maxLength(MAX_PENDING_RANGES, `must be at most ${MAX_PENDING_RANGES} ranges: join the ones that are close`),
       ),
     ),
+    carried: v.optional(
+      v.pipe(
+        SeqRanges,
+        v.maxLength(MAX_CARRIED_RANGES, `must be at most ${MAX_CARRIED_RANGES} ranges: leave out the smallest`),
+      ),
+    ),
   }),
   v.check(({ first, last }) => first <= last, 'must have first <= last'),
   v.check(
-    ({ first, last, dropped, pending = [] }) =>
-      [...dropped, ...pending].every(([from, to]) => first <= from && from <= to && to <= last),
-    'must have ranges [from, to] with first <= from <= to <= last',
+    ({ first, carried = [] }) => carried.every(([from, to]) => from <= to && to < first),
+    'must have carried ranges [from, to] with from <= to < first',
   ),
+  v.check(({ first, last, dropped, pending = [], carried = [] }) => {
+    const lowest = Math.min(first, ...carried.map(([from]) => from))
+    return [...dropped, ...pending].every(([from, to]) => lowest <= from && from <= to && to <= last)
+  }, 'must have ranges [from, to] with first <= from <= to <= last, or from a carried seq on'),
 )
 export type MachineLedger = v.InferOutput<typeof MachineLedger>
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
  * V8 with its interpreter only, and a young generation of 1 MB. The agent computes little (100 tags at 1 s: under 1 %
  * of a core), while compilers and a roomy heap cost 20 MB of the memory of a small gateway.
  */
-const LEAN_V8 = ['--lite-mode', '--max-semi-space-size=1']
+export const LEAN_V8 = ['--lite-mode', '--max-semi-space-size=1']
 
 /**
  * Starts the same command anew in this very process (same pid, same output), bundled and with a lean V8; returns when that

@@ -5,7 +5,8 @@ import { Failure, messageOf } from './failure.ts'
 
 /**
  * The file's format is `user_version`: entry n changes format n into n + 1. A file of an older agent is migrated when it
- * is opened; one of a newer agent is left alone. Format 2 keeps the number of messages, as counting them reads the whole file.
+ * is opened; one of a newer agent is left alone. Format 2 keeps the number of messages, as counting them reads the whole file;
+ * format 3 where the gateway stands, and what it has carried there.
  */
 const MIGRATIONS = [
   `create table message (id integer primary key autoincrement, machine text not null, seq integer not null, payload text not null) strict;
@@ -13,6 +14,8 @@ const MIGRATIONS = [
    create table dropped (machine text not null, first integer not null, last integer not null, primary key (machine, first)) strict, without rowid;`,
   `create table tally (count integer not null) strict;
    insert into tally select count(*) from message;`,
+  `create table carried (machine text not null, first integer not null, last integer not null, primary key (machine, first)) strict, without rowid;
+   create table place (telemetry_topic text not null) strict;`,
 ]
 
 /** SQLITE_CORRUPT and SQLITE_NOTADB: no part of such a file can be trusted (https://sqlite.org/rescode.html). */

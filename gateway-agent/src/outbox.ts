@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { MachineLedger } from '../../schemas/status.ts'
+import { MAX_CARRIED_RANGES, type MachineLedger } from '../../schemas/status.ts'
 import type { Quality, Scalar, TelemetryV1, Units } from '../../schemas/telemetry.ts'
 import { DiskRoom } from './disk-room.ts'
 import { messageOf } from './failure.ts'
@@ -175,31 +175,49 @@ export class Outbox {
     return count
   }
 
-  /** Per machine: every seq ever allocated, what was dropped because the outbox was full, and what still waits here. */
+  /**
+   * Per machine: every seq ever allocated, what was dropped because the outbox was full, and what still waits here; since
+   * the last move, and what was carried along then.
+   */
   ledger(): Record<string, MachineLedger> {
     return this.#guarded(() => {
-      const machines = this.#statements.machines.all() as { slug: string; first: number; last: number }[]
-      const ledger: Record<string, MachineLedger> = {}
+      const machines = this.#declared()
       const oldest = this.#statements.oldest.all(MOST_LISTED_MESSAGES) as unknown as { machine: string; seq: number }[]
       const pending = pendingRanges(machines, oldest, this.#count)
-      for (const { slug, first, last } of machines) {
-        ledger[slug] = { first, last, dropped: [], pending: pending.get(slug)! }
-      }
-      for (const { machine, first, last } of this.#statements.dropped.all(
-        MOST_DECLARED_RANGES,
-      ) as unknown as DroppedRange[]) {
-        ledger[machine]!.dropped.unshift([first, last])
-      }
-      return ledger
+      const dropped = Map.groupBy(this.#droppedRanges(MOST_DECLARED_RANGES), ({ machine }) => machine)
+      return Object.fromEntries(
+        machines.map(({ slug, first, last, newest, carried }): [string, MachineLedger] => [
+          slug,
+          {
+            ...{ first: newest, last, pending: pending.get(slug)! },
+            dropped: (dropped.get(slug) ?? [])
+              .filter((range) => range.last >= first)
+              .map((range) => [Math.max(range.first, first), range.last]),
+            ...(carried && { carried }),
+          },
+        ]),
+      )
     })
   }
 
   /**
-   * The ledger tells only of seqs that are allocated from now on: the gateway was moved, and those of before were declared
-   * for machines of another plant. What waits is still sent.
+   * The plant that the ledger is told to, by its topic. Another one than before means that the gateway was moved, or enrolled
+   * elsewhere: the ledger then tells only of seqs that are allocated from now on, as those of before were declared for
+   * machines of the other plant, and of those that wait now and will be sent to this one.
    */
-  declareAnew(): void {
-    this.#guarded(() => this.#statements.declareAnew.run())
+  declareTo(telemetryTopic: string): void {
+    this.#guarded(() =>
+      this.#transaction(() => {
+        const before = this.#statements.place.get() as { telemetryTopic: string } | undefined
+        if (before?.telemetryTopic === telemetryTopic) return
+        this.#statements.forgetPlace.run()
+        this.#statements.keepPlace.run(telemetryTopic)
+        if (!before) return
+        this.#statements.forgetCarried.run()
+        this.#statements.carry.run(MAX_CARRIED_RANGES)
+        this.#statements.declareAnew.run()
+      }),
+    )
   }
 
   close(): void {
@@ -283,6 +301,31 @@ export class Outbox {
     this.#droppedCount += oldest.length
   }
 
+  /** Machines with something to declare: from `first` to `last`, in ranges of which `newest` begins the last one. */
+  #declared(): { slug: string; first: number; last: number; newest: number; carried?: Range[] }[] {
+    const carriedRanges = this.#statements.carried.all() as unknown as MachineRange[]
+    const carriedOf = Map.groupBy(carriedRanges, ({ machine }) => machine)
+    const machines = this.#statements.machines.all() as { slug: string; first: number; next: number }[]
+    return machines.flatMap(({ slug, first, next }) => {
+      const carried = carriedOf.get(slug)?.map((range): Range => [range.first, range.last])
+      // None of its own where nothing was read since the file was replaced, or the gateway was moved.
+      const ranges = [...(carried ?? []), ...(next > first ? [[first, next - 1] satisfies Range] : [])]
+      const newest = ranges.at(-1)
+      if (!newest) return []
+      return [
+        {
+          ...{ slug, first: ranges[0]![0], last: newest[1], newest: newest[0] },
+          ...(carried && { carried: ranges.slice(0, -1) }),
+        },
+      ]
+    })
+  }
+
+  /** The newest, in their order. */
+  #droppedRanges(limit: number): MachineRange[] {
+    return (this.#statements.dropped.all(limit) as unknown as MachineRange[]).reverse()
+  }
+
   #addToCount(change: number): void {
     this.#statements.addToTally.run(change)
     this.#count += change
@@ -315,7 +358,9 @@ export class Outbox {
   }
 }
 
-interface DroppedRange {
+type Range = [from: number, to: number]
+
+interface MachineRange {
   machine: string
   first: number
   last: number
@@ -330,11 +375,21 @@ const SQL = {
   remove: 'delete from message where id = ?',
   extendDropped: 'update dropped set last = :seq where machine = :machine and last = :seq - 1',
   insertDropped: 'insert into dropped (machine, first, last) values (:machine, :seq, :seq)',
-  dropped: `select machine, max(d.first, m.first) as first, last from dropped d join machine m on m.slug = machine
-    where last >= m.first and m.next > m.first order by d.first desc limit ?`,
+  dropped: 'select machine, first, last from dropped order by first desc limit ?',
   declareAnew: 'update machine set first = next',
-  // A machine of a file that was replaced, or of a gateway that was moved, has no seq to declare yet.
-  machines: 'select slug, first, next - 1 as last from machine where next > first',
+  place: 'select telemetry_topic as telemetryTopic from place',
+  forgetPlace: 'delete from place',
+  keepPlace: 'insert into place values (?)',
+  forgetCarried: 'delete from carried',
+  // The largest ranges of each machine: seqs without a gap differ from their row numbers by the same.
+  carry: `insert into carried select machine, first, last from (
+      select machine, min(seq) as first, max(seq) as last,
+        row_number() over (partition by machine order by count(*) desc) as nth
+      from (select machine, seq, seq - row_number() over (partition by machine order by seq) as run from message)
+      group by machine, run
+    ) where nth <= ?`,
+  carried: 'select machine, first, last from carried order by machine, first',
+  machines: 'select slug, first, next from machine',
   addToTally: 'update tally set count = count + ?',
   // sqlite_sequence remembers the newest id after its row is gone.
   extent: `select (select count from tally) as count,

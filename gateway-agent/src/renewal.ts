@@ -218,7 +218,7 @@ export class Renewal {
     if (isDeepStrictEqual(place, v.parse(GatewayPlace, this.#agent.identity))) return
     for (const { slug } of configuration.machines) telemetryTopicOf(place, slug)
     const isMoved = place.topics.telemetry !== this.#agent.identity.topics.telemetry
-    if (isMoved) outbox.declareAnew()
+    outbox.declareTo(place.topics.telemetry)
     const keep = (folder: 'identity' | 'identity.new', identity: Identity) =>
       keepPlace(identityFiles(configuration.dataDir, folder), identity, place)
     const identity = keep('identity', this.#agent.identity)

@@ -111,6 +111,7 @@ function openOutbox(agent: Agent): Stop {
         'sent; check the disk, then remove that file',
     ),
   )
+  agent.outbox.declareTo(agent.identity.topics.telemetry)
   agent.addedRate = new AddedRate(() => agent.outbox.extent.addedBytes)
   agent.log.info(`outbox: ${agent.outbox.count} messages wait`)
   return () => {

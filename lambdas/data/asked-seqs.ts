@@ -34,7 +34,8 @@ const MAX_CLOCK_AHEAD_MS = 300_000
  * - `due`: all the others that gateways have declared.
  * - `undeclared`: those that no gateway has declared, for readings of gateways whose heartbeats have no ledger.
  *
- * A seq that is stored is stored, whatever its class.
+ * A seq that is stored is stored, whatever its class. What a gateway has carried to another plant before it was sent is
+ * asked for there only.
  *
  * What a range of time means: a missing reading has no timestamp, but the seqs of one outbox grow with time. Of each
  * outbox those seqs are asked for which lie above that of its newest reading before `from` and below that of its oldest
@@ -60,7 +61,7 @@ export function askedSeqs({ tenantId, machines, from, to, now }: Asked) {
       select machines.id, machines.tenant_id, machines.plant_id, machines.slug, machines.name
       from machines where machines.tenant_id = ${tenantId} and ${machines}
     ), declared as materialized (
-      select d.machine_id, g.thing_name, d.dropped, int8range(f.seq, greatest(f.seq, u.seq)) as seqs,
+      select d.machine_id, g.thing_name, d.dropped, d.moved, int8range(f.seq, greatest(f.seq, u.seq)) as seqs,
         case when g.lifecycle <> 'revoked' and d.heard_at >= ${now - HELD_FOR_MS}::int8 then d.pending else '{}' end as held,
         case when d.heard_at > ${now - UNDERWAY_FOR_MS}::int8
           then d.earlier_pending + int8multirange(int8range(d.earlier_last, d.last, '(]')) else '{}' end as underway
@@ -74,10 +75,10 @@ export function askedSeqs({ tenantId, machines, from, to, now }: Asked) {
       select m.id as machine_id, class.name as class, class.seqs
       from machine m
       cross join lateral (
-        select coalesce(range_agg(d.seqs), '{}') as seqs, coalesce(range_agg(d.held * int8multirange(d.seqs)), '{}') as held,
-          coalesce(range_agg(d.dropped * int8multirange(d.seqs)), '{}') as dropped,
-          coalesce(range_agg(d.underway * int8multirange(d.seqs)), '{}') as underway
-        from declared d where d.machine_id = m.id
+        select coalesce(range_agg(own.seqs), '{}') as seqs, coalesce(range_agg(d.held * own.seqs), '{}') as held,
+          coalesce(range_agg(d.dropped * own.seqs), '{}') as dropped,
+          coalesce(range_agg(d.underway * own.seqs), '{}') as underway
+        from declared d cross join lateral (select int8multirange(d.seqs) - d.moved as seqs) own where d.machine_id = m.id
       ) d
       cross join lateral (
         select ${anySeq} as seqs

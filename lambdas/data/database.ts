@@ -198,6 +198,7 @@ export interface DeclaredRanges {
   earlier_last: number
   earlier_pending: string
   earlier_at: number
+  moved: string
 }
 
 export interface FullSeqs {

@@ -7,8 +7,9 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { DataType } from 'node-opcua'
 import { startOpcUaPlc } from '../helpers/opcua-plc.ts'
-import { createAuthority } from '../unit/gateway-agent/test-authority.ts'
+import { createAuthority, validForAYear } from '../unit/gateway-agent/test-authority.ts'
 import { startBroker } from '../unit/gateway-agent/test-broker.ts'
+import { startCloud } from '../unit/gateway-agent/test-cloud.ts'
 import { keepIdentity, testIdentity } from '../unit/gateway-agent/test-identity.ts'
 import type { Figure } from './figure.ts'
 import { usageOf } from './process-usage.ts'
@@ -86,7 +87,10 @@ async function measure(devices: string[], machines: string[]): Promise<Load> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-agent-'))
   const authority = await createAuthority()
   const broker = await startBroker(authority)
-  keepIdentity(folder, await testIdentity(authority, broker.port))
+  const { cloud, identity } = await startCloud(authority, broker, (apiUrl) =>
+    testIdentity(authority, broker.port, apiUrl, validForAYear()),
+  )
+  keepIdentity(folder, identity)
   const config = join(folder, 'config.yaml')
   writeFileSync(
     config,
@@ -115,6 +119,7 @@ async function measure(devices: string[], machines: string[]): Promise<Load> {
   } finally {
     agent.kill('SIGKILL')
     await broker.stop()
+    await cloud.stop()
     rmSync(folder, { recursive: true, force: true })
   }
 }

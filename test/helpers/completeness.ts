@@ -9,7 +9,7 @@ import { storeTelemetry } from '../../lambdas/data/store-telemetry.ts'
 import { inTenant } from '../../lambdas/data/tenant-transaction.ts'
 import { openPostgres } from '../../lambdas/runtime/postgres.ts'
 import type { MachineLedger } from '../../schemas/status.ts'
-import { createPlant } from './plant.ts'
+import { createPlant, type TestPlant } from './plant.ts'
 import { createDatabase } from './postgres.ts'
 
 export interface TimeRange {
@@ -42,8 +42,9 @@ export async function openCompleteness(now: number) {
   const quarantine = open('iot_quarantine')
 
   /** The machine pump-1 of a plant of its own. */
-  async function newMachine(tenant: string) {
-    const plant = await createPlant(database.master, tenant)
+  const newMachine = async (tenant: string) => machineAt(await createPlant(database.master, tenant))
+
+  async function machineAt(plant: TestPlant) {
     const machineId = uuid()
     await database.master.query(
       `insert into machines (id, tenant_id, plant_id, slug, created_at, updated_at) values ($1, $2, $3, 'pump-1', 0, 0)`,
@@ -86,6 +87,7 @@ export async function openCompleteness(now: number) {
     ingest,
     quarantine,
     newMachine,
+    machineAt,
     async close() {
       await ingest.close()
       await api.close()

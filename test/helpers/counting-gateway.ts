@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ProvidedContext } from 'vitest'
 import { enrolGateway, type TestGateway } from './gateway-process.ts'
-import { startPlc } from './plc.ts'
+import { startPlc, type TestPlc } from './plc.ts'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 
 export interface CountingGateway extends TestGateway {
+  plc: TestPlc
   /** Between the agent and the broker. */
   line: TcpProxy
   /** What the PLC's register counts, modulo 65,536: 20 a second. */
@@ -46,7 +47,7 @@ mqtt: { port: ${line.port}, publishesPerSecond: ${publishesPerSecond} }`,
   let agent: ChildProcess | undefined
   return {
     ...gateway,
-    line,
+    ...{ plc, line },
     count: () => count,
     start: () => (agent = gateway.start()),
     async stop() {

@@ -6,7 +6,7 @@ import { connectAsync } from 'mqtt'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest'
 import { identityFiles, readIdentity, type Identity } from '../../gateway-agent/src/identity.ts'
-import type { Gateway, Plant } from '../../schemas/api.ts'
+import type { CompletenessOfMachine, Gateway, MachinePage, Plant } from '../../schemas/api.ts'
 import { signIn, type ApiClient } from '../helpers/api-client.ts'
 import { prepareCountingGateway, type CountingGateway } from '../helpers/counting-gateway.ts'
 
@@ -32,37 +32,26 @@ async function start(machine: string): Promise<{ gateway: CountingGateway; agent
   const gateway = await prepareCountingGateway(endpoints, { machine, intervalMs: 100 })
   cleanup.push(() => gateway.stop())
   const agent = gateway.start()
-  await vi.waitFor(async () => expect((await stored(machine)).rows).toBeGreaterThan(5), 30_000)
+  await vi.waitFor(async () => expect((await stored(machine)).seqs).toBeGreaterThan(5), 30_000)
   return { gateway, agent }
 }
 
 /** Of the machine, in whatever plant. */
 async function stored(machine: string) {
-  const { rows } = await database.query<{
-    rows: string
-    distinct: string
-    first: string
-    last: string
-    plants: string
-  }>(
-    `select count(*)::text as rows, count(distinct e.seq)::text as distinct, min(e.seq)::text as first,
-       max(e.seq)::text as last, count(distinct m.plant_id)::text as plants
+  const { rows } = await database.query<{ seqs: number; repeats: number; first: number; last: number; plants: number }>(
+    `select count(distinct e.seq)::float8 as seqs, (count(*) - count(distinct (m.id, e.seq)))::float8 as repeats,
+       min(e.seq)::float8 as first, max(e.seq)::float8 as last, count(distinct m.plant_id)::float8 as plants
      from telemetry_events e join machines m on m.id = e.machine_id where m.slug = $1`,
     [machine],
   )
-  const row = rows[0]!
-  return {
-    ...{ rows: Number(row.rows), distinct: Number(row.distinct), plants: Number(row.plants) },
-    ...{ first: Number(row.first), last: Number(row.last) },
-  }
+  return rows[0]!
 }
 
 async function expectEachOnce(machine: string, beyond: number): Promise<void> {
   await vi.waitFor(async () => {
-    const { rows, distinct, first, last } = await stored(machine)
+    const { seqs, repeats, first, last } = await stored(machine)
     expect(last).toBeGreaterThan(beyond)
-    expect(rows).toBe(last - first + 1)
-    expect(distinct).toBe(rows)
+    expect({ seqs, repeats }).toEqual({ seqs: last - first + 1, repeats: 0 })
   }, 60_000)
 }
 
@@ -124,14 +113,33 @@ it('a rotation while values count up, with kill -9 at its steps: each seq once, 
   await expectEachOnce('rotating', 0)
 }, 240_000)
 
-it('a gateway that is moved sends to its new plant, and no reading is missing', async () => {
+it('a gateway that is moved sends to its new plant, what waited included, and no plant misses a reading', async () => {
   const { gateway } = await start('moving')
   const other = (await api.post('/plants', {
     ...{ slug: 'planta-nueva', province: 'sf', name: 'Planta Nueva', timeZone: 'America/Argentina/Cordoba' },
   })) as Plant
+  // It is carried over with a backlog.
+  gateway.line.cut()
+  const whenCut = gateway.count()
+  await vi.waitFor(() => expect(gateway.count() - whenCut).toBeGreaterThan(40), 15_000)
   await api.post(`/gateways/${gateway.thingName}/move`, { plantId: other.plantId })
   const { last } = await stored('moving')
+  gateway.line.mend()
   await vi.waitFor(() => expect(readIdentity(gateway.dataDir).plant).toBe(other.slug), 60_000)
   await expectEachOnce('moving', last + 30)
   expect((await stored('moving')).plants).toBe(2)
+  const completenessAt = async (plantId: string) => {
+    const { items } = (await api.get(`/plants/${plantId}/machines?limit=500`)) as MachinePage
+    const { machineId } = items.find(({ slug }) => slug === 'moving')!
+    return (await api.get(`/machines/${machineId}/completeness`)) as CompletenessOfMachine
+  }
+  await vi.waitFor(
+    async () => {
+      const there = await completenessAt(other.plantId)
+      expect(there).toMatchObject({ percent: 100, missing: 0 })
+      expect(there.declared.at(-1)!.from).toBeLessThanOrEqual(last + 1)
+    },
+    { timeout: 60_000, interval: 500 },
+  )
+  expect(await completenessAt(gateway.plantId)).toMatchObject({ percent: 100, missing: 0, underway: 0 })
 }, 180_000)

@@ -24,6 +24,7 @@ create table declared_ranges (
   earlier_last int8 not null,      -- \`last\` and \`pending\` as they were at a heartbeat before earlier_at
   earlier_pending int8multirange not null,
   earlier_at int8 not null,
+  moved int8multirange not null default '{}', -- carried to another plant before they were sent: expected there, and here no more
   primary key (machine_id, gateway_id, first)
 ) with (fillfactor = 70);
 create index declared_ranges_by_gateway on declared_ranges (gateway_id);

@@ -107,9 +107,8 @@ describe('the outbox', { timeout: 30_000 }, () => {
     const outbox = open(join(temporaryFolder(), 'outbox.sqlite'), 1)
     const text = 'x'.repeat(200)
     const ADDED = 8000
-    for (let index = 0; index < ADDED; index += 4) {
-      outbox.add(['pump-1', 'pump-1', 'robot-2', 'pump-1'].map((machine) => reading(machine, { text })))
-    }
+    const four = ['pump-1', 'pump-1', 'robot-2', 'pump-1'].map((machine) => reading(machine, { text }))
+    for (let index = 0; index < ADDED; index += 20) outbox.add(Array.from({ length: 5 }, () => four).flat())
     const left = all(outbox)
     expect(left.length).toBe(outbox.count)
     expect(left.length).toBeGreaterThan(1000)
@@ -149,6 +148,48 @@ describe('the outbox', { timeout: 30_000 }, () => {
       'pump-1': { pending: [[first + 2, last]] },
       'robot-2': { pending: [[expect.any(Number), outbox.ledger()['robot-2']!.last]] },
     })
+  })
+
+  it('moved, it declares anew: what waits, to the seq, and what is read from then on', () => {
+    const file = join(temporaryFolder(), 'outbox.sqlite')
+    const before = open(file)
+    before.declareTo('factory/a/b/north/{machine}/telemetry')
+    before.add(Array.from({ length: 10 }, () => [reading('pump-1'), reading('robot-2')]).flat())
+    before.add([reading('gone-3')])
+    const pump = before.ledger()['pump-1']!.first
+    const robot = before.ledger()['robot-2']!.first
+    // Of pump-1 the seqs 0 to 2 and 5 have been sent, of gone-3 all.
+    before.remove([1, 3, 5, 11, 21])
+    for (let time = 1; time <= 2; time += 1) before.declareTo('factory/a/b/south/{machine}/telemetry')
+    const carried = [
+      [pump + 3, pump + 4],
+      [pump + 6, pump + 9],
+    ]
+    expect(before.ledger()).toEqual({
+      'pump-1': { first: pump + 6, last: pump + 9, dropped: [], pending: carried, carried: [carried[0]] },
+      'robot-2': { first: robot, last: robot + 9, dropped: [], pending: [[robot, robot + 9]], carried: [] },
+    })
+    before.close()
+    const outbox = open(file)
+    outbox.add([reading('pump-1'), reading('pump-1')])
+    outbox.remove([7, 9, 22])
+    expect(outbox.ledger()['pump-1']).toEqual({
+      ...{ first: pump + 10, last: pump + 11, dropped: [], carried },
+      pending: [
+        [pump + 6, pump + 9],
+        [pump + 11, pump + 11],
+      ],
+    })
+    outbox.dropAll()
+    expect(outbox.ledger()['pump-1']).toMatchObject({
+      ...{ carried, pending: [] },
+      dropped: [
+        [pump + 6, pump + 9],
+        [pump + 11, pump + 11],
+      ],
+    })
+    outbox.declareTo('factory/a/b/east/{machine}/telemetry')
+    expect(outbox.ledger()).toEqual({})
   })
 
   it('belongs to one agent at a time', () => {

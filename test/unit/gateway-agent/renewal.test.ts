@@ -7,7 +7,7 @@ import type { AgentStatus } from '../../../gateway-agent/src/agent-status.ts'
 import { identityFiles, readIdentity, type Identity } from '../../../gateway-agent/src/identity.ts'
 import { endsSoon } from '../../../gateway-agent/src/renewal.ts'
 import { finishReplacement } from '../../../gateway-agent/src/replace-identity.ts'
-import type { StatusV1 } from '../../../schemas/status.ts'
+import type { OnlineStatusV1, StatusV1 } from '../../../schemas/status.ts'
 import type { TelemetryV1 } from '../../../schemas/telemetry.ts'
 import { startAgent, type RunningAgent } from './agent-process.ts'
 import { createAuthority, type Validity } from './test-authority.ts'
@@ -232,9 +232,11 @@ describe('a gateway that was moved', { timeout: 60_000 }, () => {
     expect(identityOf(running)).toMatchObject({ plant: 'sur', topics: cloud.place.topics })
     const { topic, ...online } = statuses(running).at(-1)!
     expect(topic).toBe(cloud.place.topics.status)
+    const { first, carried } = (online as OnlineStatusV1).ledger!['pump-1']!
     // What was declared for the machine of the old plant is not declared again for that of the new one.
     const old = telemetry(running).filter((each) => each.topic.includes('/norte/'))
-    expect(online.state === 'online' && online.ledger!['pump-1']!.first).toBeGreaterThan(old.at(-1)!.seq)
+    expect(first).toBeGreaterThan(old.at(-1)!.seq)
+    expect(carried!.at(-1)![1]).toBe(first - 1)
     // Live goes first: the backlog is still on its way.
     await running.plc.stop()
     for (;;) if ((await status(running)).buffer.messages === 0) break

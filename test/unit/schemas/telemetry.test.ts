@@ -117,6 +117,8 @@ describe('status v1', () => {
     expect(
       v.is(StatusV1, { ...heartbeat, sessionId: 's', ledger: { 'pump-1': { first: 1, last: 9, dropped: [[2, 3]] } } }),
     ).toBe(true)
+    const moved = { first: 5, last: 9, dropped: [[2, 2]], pending: [[3, 9]], carried: [[2, 3]] }
+    expect(v.is(StatusV1, { ...heartbeat, ledger: { 'pump-1': moved } })).toBe(true)
   })
 
   it.each([
@@ -124,6 +126,12 @@ describe('status v1', () => {
     ['a dropped range outside', { first: 5, last: 9, dropped: [[4, 6]] }, 'ranges'],
     ['a range that ends before it begins', { first: 5, last: 9, dropped: [[7, 6]] }, 'ranges'],
     ['a pending range beyond the last', { first: 5, last: 9, dropped: [], pending: [[9, 10]] }, 'ranges'],
+    ['a carried range that is its own', { first: 5, last: 9, dropped: [], carried: [[4, 5]] }, 'to < first'],
+    [
+      'a pending range below the carried ones',
+      { first: 5, last: 9, dropped: [], pending: [[2, 5]], carried: [[3, 3]] },
+      'ranges',
+    ],
     [
       'more pending ranges than asked for',
       { first: 0, last: 99, dropped: [], pending: Array.from({ length: 33 }, (_, i) => [2 * i, 2 * i]) },
