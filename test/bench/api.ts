@@ -1,20 +1,12 @@
 /**
  * The HTTP API of the local system at 50 requests a second, a tenth of them changes, by four users: what a caller waits, authorizer
- * cached, row security on. And what row security costs: the same queries by the API's role and by one that it does not bind.
+ * cached, row security on.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Kysely } from 'kysely'
 import pg from 'pg'
-import type { Database } from '../../lambdas/data/database.ts'
-import { listGateways } from '../../lambdas/data/live-gateways.ts'
-import { findMachine, listMachines } from '../../lambdas/data/live-machines.ts'
-import { listEvents } from '../../lambdas/data/machine-events.ts'
-import { listPlants } from '../../lambdas/data/plants.ts'
-import { inTenant } from '../../lambdas/data/tenant-transaction.ts'
-import { openPostgres } from '../../lambdas/runtime/postgres.ts'
 import { startLocalCloud } from '../../local/cloud.ts'
 import { signIn } from '../helpers/api-client.ts'
 import { createMachines } from '../helpers/tenants.ts'
@@ -25,15 +17,13 @@ const EVENTS_EACH = 600
 const PER_SECOND = 50
 const WARM_UP_SEC = 5
 const MEASURED_SEC = 30
-const ROUNDS = 400
 
-export async function benchApi(): Promise<Figure[]> {
+export async function benchApi(): Promise<Figure> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-api-'))
   const cloud = await startLocalCloud({ rootDir: join(folder, 'local'), demo: false, anyPorts: true })
   const master = new pg.Pool({ connectionString: cloud.endpoints.postgres.url, max: 2 })
   try {
-    const place = await fill(master)
-    return [await underLoad(cloud.endpoints, place), await costOfRowSecurity(master, cloud.endpoints, place)]
+    return await underLoad(cloud.endpoints, await fill(master))
   } finally {
     await master.end()
     await cloud.stop()
@@ -42,7 +32,6 @@ export async function benchApi(): Promise<Figure[]> {
 }
 
 interface Place {
-  tenantId: string
   plantId: string
   machineIds: string[]
 }
@@ -62,7 +51,7 @@ async function fill(master: pg.Pool): Promise<Place> {
     [tenantId, machineIds, Date.now(), JSON.stringify(values)],
   )
   await master.query('analyze')
-  return { tenantId, plantId, machineIds }
+  return { plantId, machineIds }
 }
 
 async function underLoad(endpoints: Parameters<typeof signIn>[0], { plantId, machineIds }: Place): Promise<Figure> {
@@ -112,59 +101,5 @@ async function underLoad(endpoints: Parameters<typeof signIn>[0], { plantId, mac
     measured: `p95 ${p95.toFixed(0)} ms, median ${median(delays).toFixed(0)} ms of ${delays.length} requests, ${failed} refused or failed`,
     toReach: 'p95 at most 40 ms, none failed',
     reached: p95 <= 40 && failed === 0,
-  }
-}
-
-/** Both roles take turns, query by query, so that whatever else the machine does meets both alike. */
-async function costOfRowSecurity(
-  master: pg.Pool,
-  endpoints: { postgres: { url: string } },
-  { tenantId, plantId, machineIds }: Place,
-): Promise<Figure> {
-  await master.query(`create role bench_unbound login bypassrls password 'bench' in role iot_api inherit`)
-  await master.query(`create role bench_bound login password 'bench' in role iot_api inherit`)
-  const { hostname, port, pathname } = new URL(endpoints.postgres.url)
-  const as = (user: string) =>
-    openPostgres<Database>({
-      ...{ PGHOST: hostname, PGPORT: Number(port), PGDATABASE: pathname.slice(1), PGUSER: user },
-      ...{ PGPASSWORD: 'bench', AWS_REGION: 'us-east-1' },
-    })
-  const [bound, unbound] = [as('bench_bound'), as('bench_unbound')]
-  const page = { limit: 50, after: undefined }
-  const now = Date.now()
-  const questions: ((db: Kysely<Database>) => Promise<unknown>)[] = [
-    (db) => inTenant(db, tenantId, (one) => listPlants(one, tenantId, 'all', page)),
-    (db) => inTenant(db, tenantId, (one) => listMachines(one, tenantId, plantId, page)),
-    (db) => inTenant(db, tenantId, (one) => findMachine(one, tenantId, 'all', machineIds[7]!)),
-    (db) => inTenant(db, tenantId, (one) => listGateways(one, tenantId, 'all', undefined, page)),
-    (db) =>
-      inTenant(db, tenantId, (one) =>
-        listEvents(one, { ...{ tenantId, machineId: machineIds[7]!, from: 0, to: now }, limit: 50, before: undefined }),
-      ),
-  ]
-  const timed = async (db: Kysely<Database>, ask: (typeof questions)[number]) => {
-    const begin = performance.now()
-    await ask(db)
-    return performance.now() - begin
-  }
-  const times = { bound: questions.map((): number[] => []), unbound: questions.map((): number[] => []) }
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [index, ask] of questions.entries()) {
-      const first = round % 2 === 0
-      const one = await timed(first ? bound.db : unbound.db, ask)
-      const other = await timed(first ? unbound.db : bound.db, ask)
-      if (round < ROUNDS / 10) continue
-      times.bound[index]!.push(first ? one : other)
-      times.unbound[index]!.push(first ? other : one)
-    }
-  }
-  await Promise.all([bound.close(), unbound.close()])
-  const sum = (all: number[][]) => all.reduce((total, one) => total + median(one), 0)
-  const ratio = sum(times.bound) / sum(times.unbound) - 1
-  return {
-    what: 'cost of row security, five queries of the API by its role and by one that it does not bind, side by side',
-    measured: `${(ratio * 100).toFixed(1)} % (${sum(times.bound).toFixed(2)} against ${sum(times.unbound).toFixed(2)} ms, sums of medians)`,
-    toReach: 'at most 10 %',
-    reached: ratio <= 0.1,
   }
 }

@@ -18,6 +18,7 @@ const benches: Record<string, () => Promise<Figure | Figure[]>> = {
   'agent-backlog': async () => (await import('./agent.ts')).benchWholeBacklog(),
   'cold-start': async () => (await import('./cold-start.ts')).benchColdStart(),
   api: async () => (await import('./api.ts')).benchApi(),
+  'row-security': async () => (await import('./row-security.ts')).benchRowSecurity(),
 }
 
 /** It takes 24 minutes. */
