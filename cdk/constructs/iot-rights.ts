@@ -30,7 +30,6 @@ const RESOURCES = {
   DetachThingPrincipal: '*',
   ListCertificates: '*',
   ListPolicies: '*',
-  ListPrincipalThings: '*',
   ListThings: '*',
 } as const
 export type IotAction = keyof typeof RESOURCES

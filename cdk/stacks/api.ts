@@ -41,13 +41,8 @@ const FIND_REMAINS: IotAction[] = ['DescribeThing', 'ListThingPrincipals', 'List
 
 /** To list what there is, and to make again what a gateway lacks, without new certificates. */
 const COMPARE: IotAction[] = [
-  'CreateThing',
-  'CreatePolicy',
-  'CreatePolicyVersion',
-  'ListThings',
-  'ListThingPrincipals',
-  'ListPolicies',
-  'ListPrincipalThings',
+  ...(['CreateThing', 'CreatePolicy', 'CreatePolicyVersion', 'AttachPolicy', 'AttachThingPrincipal'] as const),
+  ...(['ListThings', 'ListThingPrincipals', 'ListPolicies', 'ListTargetsForPolicy', 'DescribeThing'] as const),
 ]
 
 /** The HTTP API with its authorizer, and the admin function that only AWS credentials can call. */

@@ -14,6 +14,10 @@ export interface ReconciledGateway extends GatewayRef, GatewayAddress {
   ending: number
   /** Ids of those that it may have there. */
   certificateIds: string[]
+  /** Of these the ones that it connects with. */
+  validCertificateIds: string[]
+  /** AWS IoT was asked for one that is not noted yet. */
+  isAsking: boolean
 }
 
 /** Of all tenants, those of disabled ones too: they exist at AWS as well. Read it after AWS was: a gateway is first of all a row. */
@@ -23,7 +27,11 @@ export async function gatewaysToReconcile(db: Kysely<Database>): Promise<Reconci
       t.slug as tenant, p.province, p.slug as plant, g.delete_requested_at is not null as "isToBeDeleted",
       (select count(*) from gateway_certificates c where c.gateway_id = g.id and c.state = 'ending') as ending,
       array(select c.certificate_id from gateway_certificates c
-        where c.gateway_id = g.id and c.certificate_id is not null) as "certificateIds"
+        where c.gateway_id = g.id and c.certificate_id is not null) as "certificateIds",
+      array(select c.certificate_id from gateway_certificates c
+        where c.gateway_id = g.id and c.state = 'valid') as "validCertificateIds",
+      exists (select from gateway_certificates c
+        where c.gateway_id = g.id and c.state = 'requested') as "isAsking"
     from gateways g join plants p on p.id = g.plant_id join tenants t on t.id = g.tenant_id
     order by g.thing_name`.execute(db)
   return rows

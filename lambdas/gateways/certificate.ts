@@ -65,7 +65,11 @@ export async function findCertificate(iot: IoTClient, certificateId: string): Pr
 }
 
 /** Both are no error when it is attached already. The Thing comes last: without it the policy allows no connection. */
-export async function attachCertificate(iot: IoTClient, thingName: string, { arn }: Certificate): Promise<void> {
+export async function attachCertificate(
+  iot: IoTClient,
+  thingName: string,
+  { arn }: Pick<Certificate, 'arn'>,
+): Promise<void> {
   await iot.send(new AttachPolicyCommand({ policyName: thingName, target: arn }))
   await iot.send(new AttachThingPrincipalCommand({ thingName, principal: arn }))
 }

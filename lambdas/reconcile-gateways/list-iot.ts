@@ -3,8 +3,6 @@ import {
   ListCertificatesCommand,
   type ListCertificatesCommandOutput,
   ListPoliciesCommand,
-  ListPrincipalThingsCommand,
-  ListThingPrincipalsCommand,
   ListThingsCommand,
 } from '@aws-sdk/client-iot'
 import { OURS } from '../gateways/thing-and-policy.ts'
@@ -13,47 +11,50 @@ import { OURS } from '../gateways/thing-and-policy.ts'
 const PAGE_SIZE = 250
 
 export interface IotInventory {
-  /** Those of this stage only. */
+  /** `arn:{partition}:iot:{region}:{account}`; undefined where there is no policy at all. */
+  arnPrefix: string | undefined
+  /** Those of this stage. */
   things: Set<string>
+  /** Those of others, and of other stages. */
+  otherThings: Set<string>
+  /** Ours and those of others. */
   policies: Set<string>
-  certificates: { id: string; arn: string }[]
+  /** Ids, of ours and of others'. */
+  activeCertificates: Set<string>
 }
 
-/** Names and ids; of policies and certificates also those that are not ours. */
 export async function listIot(iot: IoTClient, stage: string): Promise<IotInventory> {
-  const inventory: IotInventory = { things: new Set(), policies: new Set(), certificates: [] }
+  const things = new Set<string>()
+  const otherThings = new Set<string>()
+  const policies = new Set<string>()
+  const activeCertificates = new Set<string>()
+  let arnPrefix: string | undefined
   let nextToken: string | undefined
   do {
     const page = await iot.send(new ListThingsCommand({ maxResults: PAGE_SIZE, nextToken }))
     for (const { thingName, attributes } of page.things ?? []) {
-      if (attributes?.[OURS] === stage) inventory.things.add(thingName!)
+      if (attributes?.[OURS] === stage) things.add(thingName!)
+      else otherThings.add(thingName!)
     }
     nextToken = page.nextToken
   } while (nextToken !== undefined)
   let marker: string | undefined
   do {
     const page = await iot.send(new ListPoliciesCommand({ pageSize: PAGE_SIZE, marker }))
-    for (const { policyName } of page.policies ?? []) inventory.policies.add(policyName!)
+    for (const { policyName, policyArn } of page.policies ?? []) {
+      policies.add(policyName!)
+      arnPrefix = policyArn!.split(':').slice(0, 5).join(':')
+    }
     marker = page.nextMarker
   } while (marker !== undefined)
   do {
     const page: ListCertificatesCommandOutput = await iot.send(
       new ListCertificatesCommand({ pageSize: PAGE_SIZE, ascendingOrder: false, marker }),
     )
-    for (const { certificateId, certificateArn } of page.certificates ?? []) {
-      inventory.certificates.push({ id: certificateId!, arn: certificateArn! })
+    for (const { certificateId, status } of page.certificates ?? []) {
+      if (status === 'ACTIVE') activeCertificates.add(certificateId!)
     }
     marker = page.nextMarker
   } while (marker !== undefined)
-  return inventory
-}
-
-export async function thingsOf(iot: IoTClient, principal: string): Promise<string[]> {
-  const { things = [] } = await iot.send(new ListPrincipalThingsCommand({ principal }))
-  return things
-}
-
-export async function hasCertificates(iot: IoTClient, thingName: string): Promise<boolean> {
-  const { principals = [] } = await iot.send(new ListThingPrincipalsCommand({ thingName }))
-  return principals.length > 0
+  return { arnPrefix, things, otherThings, policies, activeCertificates }
 }

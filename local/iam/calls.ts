@@ -22,7 +22,6 @@ const IOT: Record<string, [action: string, resource: (name: string, request: Fas
   'PUT /things/:name/principals': ['AttachThingPrincipal', ofPrincipal],
   'DELETE /things/:name/principals': ['DetachThingPrincipal', ofPrincipal],
   'GET /things/:name/principals': ['ListThingPrincipals', thingArn],
-  'GET /principals/things': ['ListPrincipalThings', NO_RESOURCE],
   'GET /policies': ['ListPolicies', NO_RESOURCE],
   'POST /policies/:name': ['CreatePolicy', policyArn],
   'GET /policies/:name': ['GetPolicy', policyArn],

@@ -49,7 +49,6 @@ export function serveIotControlPlane(
     ['PUT', '/things/:name/principals', (request, name) => things.attachPrincipal(name, principal(request))],
     ['DELETE', '/things/:name/principals', (request, name) => things.detachPrincipal(name, principal(request))],
     ['GET', '/things/:name/principals', (_, name) => things.listPrincipals(name)],
-    ['GET', '/principals/things', (request) => things.listThingsOf(principal(request))],
     ['GET', '/policies', (request) => pageOf('policies', request, policies.listPolicies().policies)],
     ['POST', '/policies/:name', (request, name) => policies.createPolicy(name, body(request, 'policyDocument'))],
     ['GET', '/policies/:name', (_, name) => policies.getPolicy(name)],

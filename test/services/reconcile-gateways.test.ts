@@ -1,9 +1,12 @@
 /** AWS IoT and Postgres that differ, each way, and the function's own role in the database. */
 import {
+  AttachPolicyCommand,
   AttachThingPrincipalCommand,
   CreateCertificateFromCsrCommand,
   CreatePolicyCommand,
+  CreatePolicyVersionCommand,
   CreateThingCommand,
+  UpdateCertificateCommand,
 } from '@aws-sdk/client-iot'
 import * as v from 'valibot'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -44,7 +47,7 @@ afterAll(async () => {
 beforeEach(async () => {
   iot.reset()
   await api.database.master.query('delete from gateways')
-  tenant = await createTenant(api.database.master, ['north'])
+  tenant = await createTenant(api.database.master, ['north', 'south'])
   admin = await createUser(api.database.master, tenant.tenantId, 'admin', 'all')
   thingName = `${tenant.slug}-gw`
 })
@@ -55,8 +58,8 @@ const ask = (method: string, path: string, body?: object) =>
   api.request(method, path, { as: admin, ...(body && { body }) })
 const sql = (text: string) => api.database.master.query(text, [tenant.tenantId])
 
-async function enrolled(): Promise<string> {
-  const created = await ask('POST', '/v1/gateways', { plantId: tenant.plants[0]!.plantId, thingName })
+async function enrolled(name = thingName): Promise<string> {
+  const created = await ask('POST', '/v1/gateways', { plantId: tenant.plants[0]!.plantId, thingName: name })
   const { token } = v.parse(CreatedGateway, created.body).enrolment
   const answer = await api.request('POST', '/v1/enrolments', { body: { token, csr: await createCsr() } })
   return v.parse(Enrolment, answer.body).certificateId
@@ -102,15 +105,62 @@ describe('the reconciler', () => {
     expect(Object.keys(state().things)).toEqual([thingName])
   })
 
-  it('removes a certificate on a gateway’s Thing that nobody has noted, and leaves the gateway’s own', async () => {
+  it('removes a certificate that nobody has noted from a gateway’s Thing or policy, and leaves the gateway’s own', async () => {
     const own = await enrolled()
-    const { certificateArn } = await iot.iot.send(
-      new CreateCertificateFromCsrCommand({ certificateSigningRequest: await createCsr(), setAsActive: true }),
-    )
-    await iot.iot.send(new AttachThingPrincipalCommand({ thingName, principal: certificateArn }))
-    expect(await run()).toEqual({ ...NOTHING, repaired: [thingName] })
-    expect(Object.keys(state().certificates)).toEqual([own])
+    for (const attach of [
+      (principal: string) => new AttachThingPrincipalCommand({ thingName, principal }),
+      (target: string) => new AttachPolicyCommand({ policyName: thingName, target }),
+    ]) {
+      const { certificateArn } = await iot.iot.send(
+        new CreateCertificateFromCsrCommand({ certificateSigningRequest: await createCsr(), setAsActive: true }),
+      )
+      await iot.iot.send(attach(certificateArn!) as AttachPolicyCommand)
+      expect(await run()).toEqual({ ...NOTHING, repaired: [thingName] })
+      expect(Object.keys(state().certificates)).toEqual([own])
+      expect(await run()).toEqual(NOTHING)
+    }
   })
+
+  it('takes a gateway’s certificate off the Thing and the policy of another, and ends it not', async () => {
+    const own = await enrolled()
+    const other = await enrolled(`${thingName}-2`)
+    const before = structuredClone(state())
+    iot.registry.change((s) => {
+      s.things[thingName]!.principals.push(other)
+      s.certificates[other]!.policies.push(thingName)
+    })
+    expect(await run()).toEqual({ ...NOTHING, repaired: [thingName] })
+    expect(state()).toMatchObject({ things: before.things, certificates: before.certificates })
+    expect(Object.keys(state().certificates).toSorted()).toEqual([own, other].toSorted())
+  })
+
+  it('puts a policy back that says something else, also for a gateway that has been moved since', async () => {
+    await enrolled()
+    const { document } = state().policies[thingName]!
+    const policyDocument = document.replaceAll(/topic\/[^"]+/g, 'topic/*')
+    expect(policyDocument).not.toBe(document)
+    await iot.iot.send(new CreatePolicyVersionCommand({ policyName: thingName, policyDocument, setAsDefault: true }))
+    expect(await run()).toEqual({ ...NOTHING, repaired: [thingName] })
+    expect(state().policies[thingName]!.document).toBe(document)
+    await sql(`update gateways set plant_id = '${tenant.plants[1]!.plantId}' where tenant_id = $1`)
+    expect(await run()).toEqual({ ...NOTHING, repaired: [thingName] })
+    expect(state().policies[thingName]!.document).toBe(document.replaceAll('/north/', '/south/'))
+    expect(await run()).toEqual(NOTHING)
+  })
+
+  it.each(['principals', 'policies'])(
+    'attaches a gateway’s own certificate again that has lost its %s',
+    async (what) => {
+      const own = await enrolled()
+      const before = structuredClone(state())
+      iot.registry.change((s) => {
+        if (what === 'principals') s.things[thingName]!.principals = []
+        else s.certificates[own]!.policies = []
+      })
+      expect(await run()).toEqual({ ...NOTHING, repaired: [thingName] })
+      expect(state()).toEqual(before)
+    },
+  )
 
   it('removes a certificate whose enrolment was never finished, by its key', async () => {
     await enrolled()
@@ -122,6 +172,13 @@ describe('the reconciler', () => {
     expect(await run()).toEqual(NOTHING)
     expect(await run(Date.now() + 3 * 3_600_000)).toEqual({ ...NOTHING, repaired: [thingName] })
     expect(state().certificates).toEqual({})
+  })
+
+  it('tells of a certificate that somebody has made inactive in AWS IoT, and leaves it so', async () => {
+    const certificateId = await enrolled()
+    await iot.iot.send(new UpdateCertificateCommand({ certificateId, newStatus: 'INACTIVE' }))
+    expect(await run()).toEqual({ ...NOTHING, withoutCertificate: [thingName] })
+    expect(state().certificates[certificateId]!.status).toBe('INACTIVE')
   })
 
   it('tells of a certificate that is gone', async () => {
@@ -163,6 +220,25 @@ describe('the reconciler', () => {
       expect(await run()).toEqual(NOTHING)
     },
   )
+
+  it('removes a gateway’s policy that stands alone, unless it is attached to a certificate', async () => {
+    const own = await enrolled()
+    await api.database.master.query('delete from gateways')
+    iot.registry.change((s) => Reflect.deleteProperty(s.things, thingName))
+    expect(await run()).toEqual({ ...NOTHING, unknown: [thingName] })
+    expect(Object.keys(state().policies)).toEqual([thingName])
+    iot.registry.change((s) => (s.certificates[own]!.policies = []))
+    expect(await run()).toEqual({ ...NOTHING, removed: [thingName] })
+    expect(state().policies).toEqual({})
+  })
+
+  it('leaves a policy alone that is not as a gateway’s of its name', async () => {
+    await enrolled()
+    const policyDocument = state().policies[thingName]!.document
+    await iot.iot.send(new CreatePolicyCommand({ policyName: 'copied', policyDocument }))
+    expect(await run()).toEqual(NOTHING)
+    expect(Object.keys(state().policies).toSorted()).toEqual(['copied', thingName])
+  })
 
   it('tells of one that has a certificate, and takes nothing away: the database may have lost its gateways', async () => {
     await enrolled()

@@ -63,11 +63,6 @@ export function thingOperations(registry: Registry) {
       )
       return {}
     },
-    listThingsOf: (principal: string) => ({
-      things: Object.entries(registry.state.things)
-        .filter(([, { principals }]) => principals.includes(certificateIdOf(principal)))
-        .map(([name]) => name),
-    }),
     listPrincipals: (thingName: string) => ({ principals: thing(thingName).principals.map(certificateArn) }),
   }
 }

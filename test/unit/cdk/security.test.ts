@@ -55,7 +55,6 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
       'iot:DetachThingPrincipal',
       'iot:ListCertificates',
       'iot:ListPolicies',
-      'iot:ListPrincipalThings',
       'iot:ListThings',
     ])
   })
