@@ -130,6 +130,7 @@ function operation(route: Route): Record<string, unknown> {
       requestBody: { required: true, content: { 'application/json': { schema: jsonSchema(route.body, 'input') } } },
     }),
     responses: {
+      ...refusals(route),
       [route.answer.status]: {
         description: 'Done',
         ...(route.version && { headers: { etag: { description: 'For If-Match', schema: { type: 'string' } } } }),
@@ -138,7 +139,6 @@ function operation(route: Route): Record<string, unknown> {
       ...(route.answer.otherStatus && {
         [route.answer.otherStatus]: { description: 'As it says', ...answered(route) },
       }),
-      ...(route.kind !== 'open' && BY_API_GATEWAY),
       default: {
         description: 'Refused or failed; `code` says why',
         content: { 'application/problem+json': { schema: jsonSchema(api.Problem, 'output') } },
@@ -147,21 +147,37 @@ function operation(route: Route): Record<string, unknown> {
   }
 }
 
-/** Before our code runs: no token (401), and one that is expired, forged or of another project (403). */
-const BY_API_GATEWAY = Object.fromEntries(
-  [401, 403].map((status) => [
-    status,
-    {
-      description: status === 401 ? 'No ID token' : 'The ID token, the account or the role is refused',
-      content: {
-        'application/json': {
-          schema: { type: 'object', properties: { message: { type: 'string' } }, required: ['message'] },
+/**
+ * What API Gateway refuses itself, before or instead of our code, and in its own format, which an HTTP API lets nobody change. Without a
+ * token it answers 401, with one that the authorizer refuses 403.
+ */
+const BY_API_GATEWAY = {
+  401: 'No ID token, or its session was ended',
+  403: 'The ID token, the account or the role is refused',
+  413: 'The body is too large: above 1 MB by the API, far above it by API Gateway',
+  429: 'Too many requests: of the user or the company by the API, of all by API Gateway',
+  500: 'Failed',
+  503: 'Not available at the moment',
+}
+
+function refusals(route: Route): Record<string, unknown> {
+  const ofIdentity = route.kind === 'open' ? [] : ['401', '403']
+  const message = { type: 'object', properties: { message: { type: 'string' } }, required: ['message'] }
+  return Object.fromEntries(
+    Object.entries(BY_API_GATEWAY)
+      .filter(([status]) => ofIdentity.includes(status) || !['401', '403'].includes(status))
+      .map(([status, description]) => [
+        status,
+        {
+          description,
+          content: {
+            'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+            'application/json': { schema: message },
+          },
         },
-        'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
-      },
-    },
-  ]),
-)
+      ]),
+  )
+}
 
 function answered({ answer: { schema, otherContent } }: Route): Record<string, unknown> {
   const content = {

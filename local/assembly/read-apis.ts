@@ -27,6 +27,12 @@ const Authorizer = v.object({
   AuthorizerResultTtlInSeconds: v.optional(v.number(), 0),
 })
 
+const Stage = v.object({
+  ApiId: v.string(),
+  StageName: v.string(),
+  DefaultRouteSettings: v.optional(v.object({ ThrottlingRateLimit: v.number(), ThrottlingBurstLimit: v.number() })),
+})
+
 export interface AuthorizerSettings {
   id: string
   functionName: string
@@ -46,6 +52,8 @@ export interface ApiSettings {
   apiId: string
   protocol: 'HTTP' | 'WEBSOCKET'
   stage: string
+  /** Of each route. */
+  throttle: { perSecond: number; burst: number } | undefined
   routes: RouteSettings[]
 }
 
@@ -74,13 +82,18 @@ export function readApis(assembly: Assembly): ApiSettings[] {
     }
   }
   const routes = assembly.resources('AWS::ApiGatewayV2::Route').map(({ properties }) => route(properties))
-  const stages = assembly.resources('AWS::ApiGatewayV2::Stage').map(({ properties }) => properties)
+  const stages = assembly.resources('AWS::ApiGatewayV2::Stage').map(({ properties }) => v.parse(Stage, properties))
   return assembly.resources('AWS::ApiGatewayV2::Api').map((resource) => {
     const apiId = String(assembly.ref(resource))
+    const { StageName, DefaultRouteSettings: limits } = v.parse(
+      Stage,
+      stages.find((stage) => stage.ApiId === apiId),
+    )
     return {
       apiId,
       protocol: v.parse(Api, resource.properties).ProtocolType,
-      stage: v.parse(v.string(), stages.find((stage) => stage.ApiId === apiId)?.StageName),
+      stage: StageName,
+      throttle: limits && { perSecond: limits.ThrottlingRateLimit, burst: limits.ThrottlingBurstLimit },
       routes: routes.filter((candidate) => candidate.apiId === apiId),
     }
   })

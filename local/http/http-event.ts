@@ -1,5 +1,4 @@
 /** Payload format 2.0 of an HTTP API: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html */
-import { randomUUID } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import * as v from 'valibot'
 import { ACCOUNT_ID } from '../aws-identity.ts'
@@ -49,7 +48,7 @@ export function httpEvent(
         sourceIp: request.ip,
         userAgent: request.headers['user-agent'] ?? '',
       },
-      requestId: randomUUID(),
+      requestId: request.id,
       routeKey,
       stage: '$default',
       time: now.toUTCString(),

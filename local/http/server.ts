@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import Fastify, { type FastifyInstance } from 'fastify'
 
 /** A server that ends open connections when it is closed. */
 export const server = (bodyLimit: number): FastifyInstance =>
   Fastify({
     ...{ logger: false, bodyLimit, forceCloseConnections: true, exposeHeadRoutes: false },
+    genReqId: () => randomUUID(),
     // Names of Things have 128 characters, ARNs more: the library's own limit is 100.
     routerOptions: { maxParamLength: 2048 },
   })

@@ -48,7 +48,7 @@ export async function startApiGateway({ services }: HttpApi): Promise<ApiGateway
     authorizer: (event: APIGatewayRequestAuthorizerEventV2) => authorize(auth, event),
   }
   const app = rawServer(10 * 1024 * 1024)
-  serveHttpApi(app, { apiId: 'api', protocol: 'HTTP', stage: '$default', routes: settings }, (name) => ({
+  serveHttpApi(app, { apiId: 'api', protocol: 'HTTP', stage: '$default', throttle: undefined, routes: settings }, (name) => ({
     // Through JSON, as events and answers travel.
     invoke: async (event) => ({
       payload: JSON.parse(

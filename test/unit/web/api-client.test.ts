@@ -84,6 +84,16 @@ describe('api client', () => {
     expect(await failure(client.get(Answer, '/v1/x'))).toMatchObject({ kind: 'unexpected', requestId: 'r-2' })
   })
 
+  it.each([
+    [429, 'Too Many Requests', 'rate_limited'],
+    [503, 'Service Unavailable', 'unavailable'],
+    [413, 'Request Entity Too Large', 'payload_too_large'],
+  ])('has a code for what API Gateway refuses itself with %i', async (status, message, code) => {
+    const { client } = clientOf(json(status, { message }, { 'apigw-requestid': 'r-3' }))
+    const error = await failure(client.get(Answer, '/v1/x'))
+    expect(error).toMatchObject({ kind: 'problem', status, requestId: 'r-3', problem: { code } })
+  })
+
   it('does not pass on an answer that breaks the contract', async () => {
     const { client } = clientOf(json(200, { hello: 7 }))
     expect((await failure(client.get(Answer, '/v1/x'))).kind).toBe('unexpected')

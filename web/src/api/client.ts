@@ -121,16 +121,36 @@ interface Answer {
   serverTime: number | undefined
 }
 
+/** API Gateway's own refusals, which are no problem+json. Its 401 and 403 mean the token. */
+const GatewayMessage = v.strictObject({ message: v.string() })
+const GATEWAY_CODES: Partial<Record<number, ApiErrorCode>> = {
+  404: 'not_found',
+  413: 'payload_too_large',
+  429: 'rate_limited',
+  500: 'internal',
+  503: 'unavailable',
+}
+
+function problemOf({ status }: Response, body: unknown, requestId: string | null): Problem | undefined {
+  const problem = v.safeParse(AnyProblem, body)
+  if (problem.success) return problem.output
+  const code = GATEWAY_CODES[status]
+  const refusal = v.safeParse(GatewayMessage, body)
+  if (code === undefined || !refusal.success) return undefined
+  const { message } = refusal.output
+  return { type: 'about:blank', title: message, status, detail: message, code, requestId: requestId ?? '' }
+}
+
 async function readAnswer(response: Response): Promise<Answer> {
   const body: unknown = await response.json().catch(() => undefined)
-  const parsed = response.ok ? undefined : v.safeParse(AnyProblem, body)
+  const requestId = response.headers.get('apigw-requestid') ?? response.headers.get('x-request-id')
   const serverTime = Date.parse(response.headers.get('date') ?? '')
   return {
     ok: response.ok,
     status: response.status,
     body,
-    problem: parsed?.success ? parsed.output : undefined,
-    requestId: response.headers.get('apigw-requestid') ?? response.headers.get('x-request-id'),
+    problem: response.ok ? undefined : problemOf(response, body, requestId),
+    requestId,
     serverTime: Number.isNaN(serverTime) ? undefined : serverTime,
   }
 }
