@@ -76,7 +76,7 @@ function withinTimeout(invocation: Promise<InvokeResult>): Promise<InvokeResult 
 async function answer(reply: FastifyReply, result: InvokeResult | undefined): Promise<FastifyReply> {
   if (!result) return refuse(reply, 503)
   if (result.functionError) return refuse(reply, 500)
-  if (Buffer.byteLength(JSON.stringify(result.payload) ?? '') > MAX_INVOCATION_BYTES) return refuse(reply, 500)
+  if (Buffer.byteLength(JSON.stringify(result.payload ?? null)) > MAX_INVOCATION_BYTES) return refuse(reply, 500)
   const parsed = v.safeParse(HttpResult, result.payload)
   if (!parsed.success) return reply.code(200).type('application/json').send(JSON.stringify(result.payload))
   const { statusCode, headers, cookies, body, isBase64Encoded } = parsed.output

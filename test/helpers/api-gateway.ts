@@ -48,14 +48,18 @@ export async function startApiGateway({ services }: HttpApi): Promise<ApiGateway
     authorizer: (event: APIGatewayRequestAuthorizerEventV2) => authorize(auth, event),
   }
   const app = rawServer(10 * 1024 * 1024)
-  serveHttpApi(app, { apiId: 'api', protocol: 'HTTP', stage: '$default', throttle: undefined, routes: settings }, (name) => ({
-    // Through JSON, as events and answers travel.
-    invoke: async (event) => ({
-      payload: JSON.parse(
-        JSON.stringify(await functions[name]!(JSON.parse(JSON.stringify(event)) as never)),
-      ) as unknown,
+  serveHttpApi(
+    app,
+    { apiId: 'api', protocol: 'HTTP', stage: '$default', throttle: undefined, routes: settings },
+    (name) => ({
+      // Through JSON, as events and answers travel.
+      invoke: async (event) => ({
+        payload: JSON.parse(
+          JSON.stringify(await functions[name]!(JSON.parse(JSON.stringify(event)) as never)),
+        ) as unknown,
+      }),
     }),
-  }))
+  )
   const url = await listen(app, 0)
   return {
     url,
