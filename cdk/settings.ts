@@ -69,11 +69,13 @@ export interface Settings extends StageSettings {
   stage: string
   ingest: Batching
   firebase: Firebase
+  /** Slugs of companies whose analysts may read their part of the archive, with the id of their AWS account. */
+  analysts: Record<string, string>
 }
 
 /**
- * The settings of context `stage` (dev when absent), with `ingestProfile`, `firebaseProjectId` and `firebaseApiKey`
- * over them. Throws, naming what is allowed, when a name is unknown.
+ * The settings of context `stage` (dev when absent), with `ingestProfile`, `firebaseProjectId`, `firebaseApiKey` and
+ * `analysts` over them. Throws, naming what is allowed, when a name is unknown.
  */
 export function settingsFrom(context: (key: string) => unknown): Settings {
   const stage = choose('stage', context('stage') ?? 'dev', STAGES)
@@ -88,6 +90,7 @@ export function settingsFrom(context: (key: string) => unknown): Settings {
       apiKey: text('firebaseApiKey', context('firebaseApiKey') ?? 'demo-api-key'),
       authDomain: `${projectId}.firebaseapp.com`,
     },
+    analysts: analysts(context('analysts') ?? ''),
   }
 }
 
@@ -102,4 +105,17 @@ function choose<T extends object>(key: string, value: unknown, choices: T): keyo
 function text(key: string, value: unknown): string {
   if (typeof value !== 'string' || value === '') throw new Error(`context ${key} must be a text (cdk -c ${key}=…)`)
   return value
+}
+
+/** `granix:111122223333,norpan:444455556666` */
+function analysts(value: unknown): Record<string, string> {
+  const entries = typeof value === 'string' ? value.split(',').filter((entry) => entry !== '') : [String(value)]
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const [, tenant, account] = /^([a-z0-9][a-z0-9-]{0,62}):(\d{12})$/.exec(entry) ?? []
+      if (tenant === undefined || account === undefined)
+        throw new Error(`context analysts=${entry} must be TENANT:ACCOUNT,… (cdk -c analysts=granix:111122223333)`)
+      return [tenant, account]
+    }),
+  )
 }

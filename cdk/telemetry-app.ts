@@ -1,6 +1,7 @@
 import { Annotations, App, Tags, type AppProps, type StackProps } from 'aws-cdk-lib'
 import { DEMO_FIREBASE_PROJECT, settingsFrom } from './settings.ts'
 import { ApiStack } from './stacks/api.ts'
+import { ArchiveStack } from './stacks/archive.ts'
 import { DataStack } from './stacks/data.ts'
 import { IngestStack } from './stacks/ingest.ts'
 import { LiveStack } from './stacks/live.ts'
@@ -32,6 +33,7 @@ export function telemetryApp(props: AppProps = {}): App {
 
   const network = new NetworkStack(app, 'Network', named('network'), settings)
   const data = new DataStack(app, 'Data', named('data'), network.surroundings)
+  new ArchiveStack(app, 'Archive', named('archive'), network.surroundings, data)
   const ingest = new IngestStack(app, 'Ingest', named('ingest'), network.surroundings, data)
   const live = new LiveStack(app, 'Live', named('live'), network.surroundings, data, ingest)
   const api = new ApiStack(app, 'Api', named('api'), network.surroundings, data, live)

@@ -14,7 +14,16 @@ import type { Access, Surroundings } from './lambda.ts'
 const DATABASE = 'telemetry'
 
 /** Roles that the migrations make; each function connects as one of them, with a token instead of a password. */
-export type DatabaseRole = 'iot_ingest' | 'iot_api' | 'iot_admin' | 'iot_rollup' | 'iot_quarantine' | 'iot_gateways'
+export type DatabaseRole =
+  | 'iot_ingest'
+  | 'iot_api'
+  | 'iot_admin'
+  | 'iot_rollup'
+  | 'iot_quarantine'
+  | 'iot_gateways'
+  | 'iot_alarms'
+  | 'iot_archive'
+  | 'iot_export'
 
 /** PostgreSQL 16, closed to all but the functions that were given access. TLS is forced by RDS itself since 15. */
 export class Postgres extends Construct {

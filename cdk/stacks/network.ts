@@ -1,5 +1,5 @@
 import { ArnFormat, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib'
-import { Peer, Port, SecurityGroup, SubnetType, Vpc } from 'aws-cdk-lib/aws-ec2'
+import { GatewayVpcEndpointAwsService, Peer, Port, SecurityGroup, SubnetType, Vpc } from 'aws-cdk-lib/aws-ec2'
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { Key } from 'aws-cdk-lib/aws-kms'
 import type { Construct } from 'constructs'
@@ -24,6 +24,8 @@ export class NetworkStack extends Stack {
         { name: 'data', subnetType: SubnetType.PRIVATE_ISOLATED, cidrMask: 24 },
       ],
     })
+    // It costs nothing, and what goes to S3 through NAT does: the archive.
+    vpc.addGatewayEndpoint('S3', { service: GatewayVpcEndpointAwsService.S3 })
     const outbound = new SecurityGroup(this, 'Outbound', {
       vpc,
       description: 'Functions: HTTPS to AWS services and Firebase',

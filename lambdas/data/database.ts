@@ -38,6 +38,11 @@ export interface Database {
   alarm_webhooks: AlarmWebhooks
   alarm_deliveries: AlarmDeliveries
   notification_choices: NotificationChoices
+  archive_days: ArchiveDays
+  archive_queue: ArchiveQueue
+  archive_files: ArchiveFiles
+  archived_seqs: ArchivedSeqs
+  exports: Exports
 }
 
 export interface Tenants {
@@ -426,4 +431,65 @@ export interface NotificationChoices {
   email_when_cleared: boolean
   quiet_hours: ColumnType<QuietHours | null, string | null, string | null>
   updated_at: number
+}
+
+/** `day` of these: days since 1970-01-01, UTC. migrations/0013 explains the columns. */
+export interface ArchiveDays {
+  tenant_id: string
+  day: number
+  busy_until: number | null
+  archived_at: number | null
+  has_late_files: Generated<boolean>
+  verified_at: number | null
+}
+
+export interface ArchiveQueue {
+  tenant_id: string
+  machine_id: string
+  day: number
+  changes: Generated<number>
+}
+
+export interface ArchiveFiles {
+  id: string
+  tenant_id: string
+  day: number
+  state: 'live' | 'staged' | 'publishing'
+  messages: number
+  samples: number
+  bytes: number
+  sha256: Buffer
+  created_at: number
+  last_machine_id: string
+  last_ts: number
+  last_seq: number
+}
+
+export interface ArchivedSeqs {
+  tenant_id: string
+  machine_id: string
+  day: number
+  /** Multirange as text. */
+  seqs: string
+}
+
+export interface Exports {
+  id: string
+  tenant_id: string
+  created_at: number
+  created_by: string
+  format: 'csv' | 'parquet'
+  from_ts: number
+  to_ts: number
+  machine_ids: string[]
+  plant_ids: string[]
+  tags: string[] | null
+  state: Generated<'waiting' | 'running' | 'done' | 'failed'>
+  attempts: Generated<number>
+  busy_until: number | null
+  progress: Generated<number>
+  samples: number | null
+  bytes: number | null
+  failure: string | null
+  finished_at: number | null
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
+import { forgetArchivedSeqs, isArchived } from './archive-days.ts'
 import { DAY_MS, oldestHotDay } from './partitions.ts'
 import { HOUR_MS, isRolledUpBefore } from './rollup-queue.ts'
 
@@ -10,13 +11,14 @@ const LOCK_TIMEOUT_MS = 2000
 
 export interface Dropped {
   partitions: string[]
-  /** Days that could go, but wait to be rolled up first. */
+  /** Days that could go, but wait to be rolled up or archived first. */
   waiting: number
 }
 
 /**
  * Drops the day partitions that are no longer hot. A day more is kept than consumers write (they take `oldestHotDay`
- * when a batch begins), and a day whose hours are not all rolled up stays. DETACH CONCURRENTLY lets ingest go on
+ * when a batch begins). A day whose hours are not all rolled up stays, and so does one that is not in the archive, where each
+ * tenant's files were read back and counted: the rows are counted here once more before they go. DETACH CONCURRENTLY lets ingest go on
  * meanwhile; when it was broken off, in whatever state, the next run finishes it: tables are found by their name.
  * Throws (55P03) when a lock is not given in any of the tries.
  */
@@ -31,8 +33,11 @@ export async function dropOldPartitions<T>(db: Kysely<T>, now: number, hotRetent
           and relname ~ '^telemetry_events_[0-9]{8}$' and right(relname, 8) < ${before} order by 1`.execute(connection)
       const partitions: string[] = []
       for (const { name, endsAt } of rows) {
+        const day = endsAt / DAY_MS - 1
         if (!(await isRolledUpBefore(connection, endsAt / HOUR_MS))) break
+        if (!(await isArchived(connection, name, day))) break
         await retried(() => drop(connection, name))
+        await forgetArchivedSeqs(connection, day)
         partitions.push(name)
       }
       return { partitions, waiting: rows.length - partitions.length }

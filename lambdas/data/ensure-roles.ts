@@ -1,6 +1,16 @@
 import { type Kysely, sql } from 'kysely'
 
-const roles = ['iot_ingest', 'iot_api', 'iot_admin', 'iot_rollup', 'iot_quarantine', 'iot_gateways', 'iot_alarms']
+const roles = [
+  'iot_ingest',
+  'iot_api',
+  'iot_admin',
+  'iot_rollup',
+  'iot_quarantine',
+  'iot_gateways',
+  'iot_alarms',
+  'iot_archive',
+  'iot_export',
+]
 
 /**
  * Makes the roles of the functions, idempotently. Roles belong to the whole server, so they are no migration.

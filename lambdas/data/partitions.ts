@@ -10,6 +10,13 @@ export function oldestHotDay(now: number, hotRetentionDays: number): number {
   return (Math.floor(now / DAY_MS) - hotRetentionDays) * DAY_MS
 }
 
+/** UTC days (since 1970-01-01) before this one are written by nobody any more: a running consumer may be a day behind. */
+export const firstOpenDay = (now: number, hotRetentionDays: number): number =>
+  oldestHotDay(now, hotRetentionDays) / DAY_MS - 1
+
+/** `2026-01-31` */
+export const dateOfDay = (day: number): string => utcDate(day * DAY_MS)
+
 /** Makes the missing partitions of all hot days and of the days ahead. Returns how many there were to make. */
 export async function ensurePartitions<T>(db: Kysely<T>, now: number, hotRetentionDays: number): Promise<number> {
   const first = utcDate(oldestHotDay(now, hotRetentionDays))

@@ -9,6 +9,7 @@
  */
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Database, RollupQueue, Rollups } from './database.ts'
+import { markForArchive } from './archive-queue.ts'
 import { pagesOfReadings } from './read-readings.ts'
 import { HOUR_MS } from './rollup-queue.ts'
 import { type Cell, emptyCell, mergeCell, TagSeries, type TextChanges } from './tag-series.ts'
@@ -29,6 +30,7 @@ export async function rollUpNext(db: Kysely<Database>): Promise<boolean> {
   return db.transaction().execute(async (transaction) => {
     const taken = await takeHour(transaction)
     if (taken === undefined) return false
+    await markForArchive(transaction, taken)
     const rows = await rollUp(transaction, taken)
     for (let start = 0; start < rows.length; start += ROWS_AT_ONCE)
       await store(transaction, rows.slice(start, start + ROWS_AT_ONCE))

@@ -4,7 +4,7 @@ import type { ExportedTable } from '../../schemas/admin.ts'
 import type { Database } from './database.ts'
 
 /** Not exported: work that waits to be done, and answers that are kept for a day under keys which nobody has any more. */
-const NOT_EXPORTED = ['rollup_queue', 'idempotency_keys', 'alarm_outbox', 'alarm_deliveries']
+const NOT_EXPORTED = ['rollup_queue', 'archive_queue', 'idempotency_keys', 'alarm_outbox', 'alarm_deliveries']
 /** Not data of a tenant's: with its hash nobody can do anything, and it shall not leave. */
 const SECRET_COLUMNS = ['token_hash', 'sealed_secret']
 

@@ -1,5 +1,6 @@
 /** Types that do nothing on one machine, and why that is right. A type that is in no list stops the start. */
 export const WITHOUT_LOCAL_EFFECT: Record<string, string> = {
+  'AWS::Athena::WorkGroup': 'nobody asks Athena here: DuckDB reads the same files in the tests',
   'AWS::CDK::Metadata': 'tells AWS which constructs were used',
   'AWS::CloudFront::OriginAccessControl': 'the page is served from the folder that would be in the bucket',
   'AWS::CloudWatch::Alarm': 'nobody is paged; the metrics are on /local/metrics',
@@ -21,6 +22,8 @@ export const WITHOUT_LOCAL_EFFECT: Record<string, string> = {
   'AWS::EC2::VPCGatewayAttachment': 'no network',
   'AWS::ElastiCache::ParameterGroup': 'Redis runs with its defaults and an append-only file',
   'AWS::ElastiCache::SubnetGroup': 'no network',
+  'AWS::Glue::Database': 'as AWS::Athena::WorkGroup; a test compares its columns with those of the files',
+  'AWS::Glue::Table': 'as AWS::Athena::WorkGroup; a test compares its columns with those of the files',
   'AWS::KMS::Alias': 'nothing is encrypted at rest on this machine',
   'AWS::KMS::Key': 'nothing is encrypted at rest on this machine',
   'AWS::Lambda::LayerVersion': 'only functions of the CDK library use layers, and those do not run here',

@@ -62,7 +62,7 @@ export function awsCall(request: FastifyRequest): AwsCall | undefined {
 }
 
 /** SQS, and S3 with the bucket in the path. */
-export function sqsOrS3Call(request: FastifyRequest): AwsCall | undefined {
+export function sqsOrS3Call(request: FastifyRequest): AwsCall | AwsCall[] | undefined {
   const path = decodeURIComponent(request.url.split('?')[0]!)
   if (request.method === 'POST' && path === '/') {
     const { QueueUrl } = request.body as { QueueUrl?: string }
@@ -73,10 +73,16 @@ export function sqsOrS3Call(request: FastifyRequest): AwsCall | undefined {
   const [, bucket = '', ...key] = path.split('/')
   if (bucket === '' || bucket.startsWith('_') || path === '/health') return undefined
   const onBucket = key.join('') === ''
-  return {
+  const source = request.headers['x-amz-copy-source']
+  const call = {
     action: onBucket ? BUCKET_ACTIONS[request.method]! : OBJECT_ACTIONS[request.method]!,
     resource: `arn:aws:s3:::${bucket}${onBucket ? '' : `/${key.join('/')}`}`,
   }
+  if (source === undefined) return call
+  return [
+    call,
+    { action: 's3:GetObject', resource: `arn:aws:s3:::${decodeURIComponent(String(source)).replace(/^\//, '')}` },
+  ]
 }
 
 const BUCKET_ACTIONS: Record<string, string> = {

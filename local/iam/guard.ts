@@ -41,17 +41,17 @@ export class Guard {
     )
   }
 
-  /** Asks before each request for which `callOf` gives a call. `refuse` answers as the service does. */
+  /** Asks before each request for which `callOf` gives a call, or several that it needs. `refuse` answers as the service does. */
   protect(
     app: FastifyInstance,
-    callOf: (request: FastifyRequest) => AwsCall | undefined,
+    callOf: (request: FastifyRequest) => AwsCall | AwsCall[] | undefined,
     refuse: (reply: FastifyReply, message: string) => FastifyReply,
   ): void {
     app.addHook('preHandler', async (request, reply) => {
-      const call = callOf(request)
-      const refusal = call && this.refusal(request, call)
-      if (refusal === undefined) return
-      return refuse(reply, refusal)
+      for (const call of [callOf(request) ?? []].flat()) {
+        const refusal = this.refusal(request, call)
+        if (refusal !== undefined) return refuse(reply, refusal)
+      }
     })
   }
 }

@@ -11,7 +11,16 @@ export interface TestDatabase {
   master: pg.Pool
   /** Variables that make a function under test use this database in the given role. */
   environment(
-    role: 'iot_ingest' | 'iot_api' | 'iot_admin' | 'iot_rollup' | 'iot_quarantine' | 'iot_gateways' | 'iot_alarms',
+    role:
+      | 'iot_ingest'
+      | 'iot_api'
+      | 'iot_admin'
+      | 'iot_rollup'
+      | 'iot_quarantine'
+      | 'iot_gateways'
+      | 'iot_alarms'
+      | 'iot_archive'
+      | 'iot_export',
   ): Record<string, string>
   /** Ends the connections of the roles and refuses new ones, or lets them in again. */
   letIn(open: boolean): Promise<void>

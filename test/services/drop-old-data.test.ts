@@ -87,6 +87,33 @@ test('a day that is not rolled up stays, and all that follow', async () => {
   expect(await drop()).toEqual({ partitions: [nameOf(daysAgo(3))], waiting: 1 })
 })
 
+test('a day with readings that are not in the archive stays, and all that follow', async () => {
+  const day = daysAgo(3)
+  await storeTelemetry(
+    consumers,
+    [{ tenantId, machineId, timestamp: day, seq: 1e6, receivedAt: day, values: { a: 1 } }],
+    day,
+  )
+  await database.master.query('delete from rollup_queue')
+  expect(await drop()).toEqual({ partitions: [nameOf(daysAgo(4))], waiting: 2 })
+  // Verified, but by another count than the partition has.
+  await database.master.query(`insert into tenants (id, slug, name, created_at) values ($1, 'acme', 'Acme', 0)`, [
+    tenantId,
+  ])
+  await database.master.query('insert into archive_days (tenant_id, day, verified_at) values ($1, $2, 1)', [
+    tenantId,
+    day / DAY_MS,
+  ])
+  expect(await drop()).toEqual({ partitions: [], waiting: 2 })
+  await database.master.query(`insert into archive_files values ($1, $2, $3, 'live', 1, 1, 1, '', 1, $4, 1, 1)`, [
+    uuid(),
+    tenantId,
+    day / DAY_MS,
+    machineId,
+  ])
+  expect(await drop()).toEqual({ partitions: [nameOf(daysAgo(3)), nameOf(daysAgo(2))], waiting: 0 })
+})
+
 test('consumers store while a day is dropped, also when the drop has to wait for one of them', async () => {
   const slow = await consumerInMidTransaction()
   const dropping = drop()

@@ -20,6 +20,8 @@ const VALUES: Record<string, Record<string, unknown>> = {
   alarm_deliveries: { state: 'due' },
   alarm_outbox: { type: 'raised' },
   alarm_rules: { severity: 'high' },
+  archive_files: { state: 'live' },
+  exports: { format: 'csv' },
   gateway_certificates: { state: 'requested' },
   gateway_connections: { connection: 'online' },
   quarantine: { queue: 'telemetry' },

@@ -24,6 +24,7 @@ import { enrolGateway } from '../helpers/gateway-process.ts'
 import { openLiveSocket } from '../helpers/live-client.ts'
 import type { TestPlant } from '../helpers/plant.ts'
 
+const DAY_MS = 86_400_000
 const endpoints = inject('endpoints')
 const { region, queues } = endpoints.sqs
 const administrator = { accessKeyId: 'local', secretAccessKey: 'local' }
@@ -80,6 +81,7 @@ it('refuses a function what its role does not grant, in the words of AWS', async
 
 it('grants no role a statement whose removal would break nothing', async () => {
   await useEveryRight()
+  await archiveOldDay()
   await useRightsOverPeopleAndTenants()
   await vi.waitFor(async () => expect(await unusedStatements(readRoles(assembly))).toEqual([]), {
     timeout: 30_000,
@@ -170,6 +172,28 @@ async function deleteHalfWay(): Promise<void> {
     ...{ repaired: [thingName], removed: [gateway.thingName], unrepaired: [] },
   })
   expect((await api.request('GET', `/gateways/${thingName}`)).status).toBe(404)
+}
+
+/** A day that nobody writes any more, and which late data makes the archive write anew. */
+async function archiveOldDay(): Promise<void> {
+  const database = new pg.Client({ connectionString: endpoints.postgres.url })
+  await database.connect()
+  const day = Math.floor(Date.now() / DAY_MS) - 40
+  await database.query('select ensure_partitions($1, $1)', [new Date(day * DAY_MS).toISOString().slice(0, 10)])
+  const { rows } = await database.query<{ id: string }>(`select id from tenants where slug = 'norpan'`)
+  const ofDay = [rows[0]!.id, '01890a5d-ac96-774b-bcce-b302099a8057', day]
+  const archived = async (seq: number) => {
+    await database.query(
+      `insert into telemetry_events select $1, $2, $3::int8 * ${DAY_MS} + $4, $4, 1, '{"a":1}', null`,
+      [...ofDay, seq],
+    )
+    await database.query('insert into archive_queue (tenant_id, machine_id, day) values ($1, $2, $3)', ofDay)
+    const { Payload } = await invoke(functionName('Archive'))
+    return JSON.parse(Buffer.from(Payload!).toString()) as unknown
+  }
+  expect(await archived(1)).toMatchObject({ verified: 1 })
+  expect(await archived(2)).toMatchObject({ verified: 1 })
+  await database.end()
 }
 
 async function closeSocketByApi(): Promise<void> {

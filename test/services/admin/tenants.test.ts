@@ -103,6 +103,15 @@ async function fill(): Promise<Company> {
       `insert into declared_ranges values ($1, $2, $3, 1, 2, '{}', '{}', 1, 1, 1, 2, '{}', 1)`,
       [tenantId, machineId, gatewayId],
     ],
+    [`insert into archive_days (tenant_id, day) values ($1, 1)`, [tenantId]],
+    [`insert into archive_queue (tenant_id, machine_id, day) values ($1, $2, 1)`, [tenantId, machineId]],
+    [`insert into archived_seqs values ($1, $2, 1, '{[0,2)}')`, [tenantId, machineId]],
+    [`insert into archive_files values ($1, $2, 1, 'live', 1, 1, 1, '', 1, $3, 1, 1)`, [uuid(), tenantId, machineId]],
+    [
+      `insert into exports (id, tenant_id, created_at, created_by, format, from_ts, to_ts, machine_ids, plant_ids)
+       values ($1, $2, 1, $1, 'csv', 0, 1, '{}', '{}')`,
+      [uuid(), tenantId],
+    ],
     [`insert into full_seqs values ($2, $1, '{[0,1024)}')`, [tenantId, machineId]],
     [`insert into gateway_connections values ($1, $2, 1, 'online', null, null, false)`, [tenantId, gatewayId]],
     [
@@ -328,6 +337,7 @@ describe('exporting a tenant', () => {
     await exportFiles(ours.slug, folder, run, (line) => told.push(line))
     const expected = await counts(ours.tenantId)
     delete expected['rollup_queue']
+    delete expected['archive_queue']
     delete expected['idempotency_keys']
     delete expected['alarm_outbox']
     delete expected['alarm_deliveries']

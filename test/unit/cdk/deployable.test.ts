@@ -5,8 +5,8 @@ import { resources, synthesize, type Templates } from './templates.ts'
 describe.each(['dev', 'prod'])('stacks of %s', (stage) => {
   const templates = synthesize({ stage })
 
-  it('are six, for any account and region', () => {
-    expect(Object.keys(templates).toSorted()).toEqual(['Api', 'Data', 'Ingest', 'Live', 'Network', 'Web'])
+  it('are seven, for any account and region', () => {
+    expect(Object.keys(templates).toSorted()).toEqual(['Api', 'Archive', 'Data', 'Ingest', 'Live', 'Network', 'Web'])
     expect(JSON.stringify(templates)).not.toMatch(/\b(us|eu|sa|ap)-(north|south|east|west|central)\w*-\d\b/)
   })
 
@@ -48,6 +48,7 @@ describe.each(['dev', 'prod'])('stacks of %s', (stage) => {
       'Api/AdminFunctionName',
       'Api/ApiUrl',
       'Api/FirebaseServiceAccountSecret',
+      'Archive/ArchiveBucketName',
       'Ingest/FanOutDeadLettersUrl',
       'Ingest/FanOutQueueUrl',
       'Ingest/RuleErrorsUrl',
@@ -68,6 +69,7 @@ it('can stand beside another stage in one account: no fixed name is the same', (
       ['AWS::IoT::TopicRule', 'RuleName'],
       ['AWS::CloudWatch::Alarm', 'AlarmName'],
       ['AWS::Logs::LogGroup', 'LogGroupName'],
+      ['AWS::Athena::WorkGroup', 'Name'],
       ['AWS::CloudFront::Function', 'Name'],
       ['AWS::CloudFront::ResponseHeadersPolicy', 'ResponseHeadersPolicyConfig'],
       ['AWS::CloudFront::OriginAccessControl', 'OriginAccessControlConfig'],

@@ -20,6 +20,7 @@ const ENVIRONMENT: Record<string, string[]> = {
   Migrate: ['DATABASE_SECRET_ARN', 'HOT_RETENTION_DAYS'],
   Partitions: ['DATABASE_SECRET_ARN', 'HISTORY_RETENTION_DAYS', 'HOT_RETENTION_DAYS'],
   Rollup: POSTGRES,
+  Archive: [...POSTGRES, 'ARCHIVE_BUCKET', 'HOT_RETENTION_DAYS'],
   Ingest: [...POSTGRES, ...REDIS, ...QUEUES, 'HOT_RETENTION_DAYS'],
   Status: [...POSTGRES, ...REDIS, ...QUEUES],
   PresenceSweep: [...POSTGRES, ...REDIS, 'FAN_OUT_QUEUE_URL', 'STATUS_QUEUE_URL'],
@@ -89,6 +90,7 @@ describe('functions', () => {
     expect(schedules).toEqual([
       ['PartitionsSchedule', 'rate(6 hours)'],
       ['RollupSchedule', 'rate(1 minute)'],
+      ['ArchiveSchedule', 'rate(15 minutes)'],
       ['PresenceSweepSchedule', 'rate(1 minute)'],
       ['RedriveSchedule', 'rate(1 minute)'],
       ['ReconcileGatewaysSchedule', 'rate(15 minutes)'],

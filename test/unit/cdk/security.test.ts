@@ -113,6 +113,7 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
     expect(reaching('Postgres').toSorted()).toEqual([
       'Admin',
       'Api',
+      'Archive',
       'Ingest',
       'LiveSocket',
       'Migrate',

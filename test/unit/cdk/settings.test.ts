@@ -20,10 +20,19 @@ describe('settings', () => {
     expect(firebase).toEqual({ projectId: 'acme', apiKey: 'key', authDomain: 'acme.firebaseapp.com' })
   })
 
+  it('name the companies with analysts, with their accounts', () => {
+    expect(settings({}).analysts).toEqual({})
+    expect(settings({ analysts: 'granix:111122223333,norpan:444455556666' }).analysts).toEqual({
+      granix: '111122223333',
+      norpan: '444455556666',
+    })
+  })
+
   it.each([
     [{ stage: 'production' }, /stage=production is not one of dev, prod/],
     [{ stage: 'toString' }, /stage=toString is not one of dev, prod/],
     [{ ingestProfile: 'fast' }, /ingestProfile=fast is not one of live, bulk/],
+    [{ analysts: 'granix' }, /analysts=granix must be TENANT:ACCOUNT,…/],
     [{ firebaseProjectId: '' }, /firebaseProjectId must be a text/],
   ])('refuse %o and say what is allowed', (context, message) => {
     expect(() => settings(context)).toThrow(message)

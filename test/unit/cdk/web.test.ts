@@ -21,7 +21,7 @@ interface DistributionProperties {
 
 describe('web', () => {
   it('keeps the bucket encrypted and closed to all but CloudFront', () => {
-    expect(resource(templates, 'AWS::S3::Bucket').properties).toMatchObject({
+    expect(resource(templates, 'AWS::S3::Bucket', 'Site').properties).toMatchObject({
       BucketEncryption: { ServerSideEncryptionConfiguration: [{}] },
       PublicAccessBlockConfiguration: {
         BlockPublicAcls: true,
@@ -30,7 +30,7 @@ describe('web', () => {
         RestrictPublicBuckets: true,
       },
     })
-    const policy = JSON.stringify(resource(templates, 'AWS::S3::BucketPolicy').properties)
+    const policy = JSON.stringify(resource(templates, 'AWS::S3::BucketPolicy', 'Site').properties)
     expect(policy).toContain('"aws:SecureTransport":"false"')
     expect(policy.match(/"Effect":"Allow"/g)).toHaveLength(1)
     expect(policy).toContain('cloudfront.amazonaws.com')

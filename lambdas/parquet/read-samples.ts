@@ -1,0 +1,70 @@
+import { zstdDecompressSync } from 'node:zlib'
+import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetRead, type RowGroup } from 'hyparquet'
+import type { SampleColumns } from './sample-block.ts'
+
+const compressors = { ZSTD: (bytes: Uint8Array) => zstdDecompressSync(bytes) }
+
+/** Times stay the epoch ms that they are stored as. */
+const parsers = { timestampFromMilliseconds: (millis: bigint) => millis }
+
+type Name = keyof SampleColumns
+
+/** The row groups of a file that hold one of the machines, one after the other: these columns, whole row groups. */
+export async function* rowGroupsOf<Names extends Name>(
+  file: AsyncBuffer,
+  names: readonly Names[],
+  machineIds?: readonly string[],
+): AsyncGenerator<Pick<SampleColumns, Names>> {
+  const metadata = await parquetMetadataAsync(file)
+  let rowStart = 0
+  for (const group of metadata.row_groups) {
+    const rowEnd = rowStart + Number(group.num_rows)
+    if (machineIds === undefined || machineIds.some((id) => mayHold(group, id)))
+      yield await readRows(file, metadata, names, { rowStart, rowEnd })
+    rowStart = rowEnd
+  }
+}
+
+function mayHold({ columns }: RowGroup, machineId: string): boolean {
+  const { statistics } = columns.find(({ meta_data }) => meta_data?.path_in_schema[0] === 'machine_id')!.meta_data!
+  if (typeof statistics?.min_value !== 'string' || typeof statistics.max_value !== 'string') return true
+  return statistics.min_value <= machineId && machineId <= statistics.max_value
+}
+
+async function readRows<Names extends Name>(
+  file: AsyncBuffer,
+  metadata: FileMetaData,
+  names: readonly Names[],
+  rows: { rowStart: number; rowEnd: number },
+): Promise<Pick<SampleColumns, Names>> {
+  const columns: Record<string, unknown> = {}
+  await parquetRead({
+    ...{ file, metadata, columns: [...names], compressors, parsers, ...rows },
+    onChunk({ columnName, columnData }) {
+      if (columnName in columns) throw new Error(`the column ${columnName} of a row group is in parts`)
+      columns[columnName] = columnData
+    },
+  })
+  return columns as Pick<SampleColumns, Names>
+}
+
+/** What is in a file, read row by row: a message is the samples of one machine and seq, which one row group holds all. */
+export async function countSamples(bytes: Uint8Array): Promise<{ messages: number; samples: number }> {
+  const counted = { messages: 0, samples: 0 }
+  for await (const { machine_id, seq } of rowGroupsOf(bufferOf(bytes), ['machine_id', 'seq'])) {
+    const seqs = new Map<string, Set<bigint>>()
+    for (const [row, id] of machine_id.entries()) {
+      let known = seqs.get(id)
+      if (!known) seqs.set(id, (known = new Set()))
+      known.add(seq[row]!)
+    }
+    counted.samples += machine_id.length
+    for (const known of seqs.values()) counted.messages += known.size
+  }
+  return counted
+}
+
+const bufferOf = ({ buffer, byteOffset, byteLength }: Uint8Array): AsyncBuffer => ({
+  byteLength,
+  slice: (start, end = byteLength) => buffer.slice(byteOffset + start, byteOffset + end) as ArrayBuffer,
+})
