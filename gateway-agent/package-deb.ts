@@ -1,8 +1,12 @@
-/** `npm run agent:deb -- amd64|arm64 [DIRECTORY]`: the Debian package, with its own Node, as plants have older ones or none. */
+/**
+ * `npm run agent:deb [-- DIRECTORY]`: the Debian packages for amd64 and arm64, with their own Node, as plants have older
+ * ones or none.
+ */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, globSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import packageJson from '../package.json' with { type: 'json' }
 import { bundleAgent } from './build.ts'
 
@@ -20,8 +24,10 @@ export function layOut(root: string, architecture: Architecture): void {
     mkdirSync(join(root, folder), { recursive: true })
   }
   bundleAgent(join(root, LIBRARY), { selfContained: true })
-  const other = architecture === 'amd64' ? 'linux-arm*' : 'linux-x64'
-  for (const folder of globSync(join(root, LIBRARY, 'prebuilds', other))) rmSync(folder, { recursive: true })
+  const prebuilds = join(root, LIBRARY, 'prebuilds')
+  for (const name of readdirSync(prebuilds)) {
+    if (name !== `linux-${ARCHITECTURES[architecture]}`) rmSync(join(prebuilds, name), { recursive: true })
+  }
   cpSync(join(here, 'gateway-agent.service'), join(root, 'usr/lib/systemd/system/gateway-agent.service'))
   cpSync(join(here, 'debian/gateway-agent'), join(root, 'usr/bin/gateway-agent'))
   chmodSync(join(root, 'usr/bin/gateway-agent'), 0o755)
@@ -63,20 +69,22 @@ function addNode(root: string, architecture: Architecture): void {
   }
 }
 
-if (import.meta.main) {
-  const [architecture, directory = '.'] = process.argv.slice(2)
-  if (!architecture || !Object.hasOwn(ARCHITECTURES, architecture)) {
-    console.error(`usage: npm run agent:deb -- ${Object.keys(ARCHITECTURES).join('|')} [DIRECTORY]`)
-    process.exit(2)
-  }
+function buildPackage(architecture: Architecture, directory: string): void {
   const root = mkdtempSync(join(tmpdir(), 'gateway-agent-deb-'))
   chmodSync(root, 0o755)
   try {
-    layOut(root, architecture as Architecture)
-    addNode(root, architecture as Architecture)
+    layOut(root, architecture)
+    addNode(root, architecture)
     const file = join(resolve(directory), `gateway-agent_${packageJson.version}_${architecture}.deb`)
     execFileSync('dpkg-deb', ['--build', '--root-owner-group', '-Zxz', root, file], { stdio: 'inherit' })
   } finally {
     rmSync(root, { recursive: true })
   }
+}
+
+if (import.meta.main) {
+  const { positionals } = parseArgs({ allowPositionals: true })
+  const [directory = '.'] = positionals
+  mkdirSync(directory, { recursive: true })
+  for (const architecture of Object.keys(ARCHITECTURES) as Architecture[]) buildPackage(architecture, directory)
 }

@@ -11,8 +11,11 @@ import { messageOf } from './failure.ts'
 import { GatewayPlace, identityFiles, telemetryTopicOf, type Identity } from './identity.ts'
 import { discardNewIdentity, keepNewIdentity, keepPlace, putNewIdentityInForce } from './replace-identity.ts'
 
-/** How often the cloud is asked what it wants of this gateway, give or take a fifth: gateways must not all ask at once. */
-const ASK_EVERY_MS = 300_000
+/**
+ * How often the cloud is asked what it wants of this gateway, give or take a fifth: gateways must not all ask at once. What
+ * a person wants of it begins within five minutes.
+ */
+const ASK_EVERY_MS = 240_000
 const FIRST_WITHIN_MS = 3000
 /** What ends a session may be a move: the broker then refuses the topics of before. */
 const AFTER_LOSS_MS = { least: 2000, most: 10_000 }

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
-import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, globSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { DataType } from 'node-opcua'
 import { expect, it, onTestFinished } from 'vitest'
 import { bundleAgent } from '../../../gateway-agent/build.ts'
+import { layOut } from '../../../gateway-agent/package-deb.ts'
 import { startOpcUaPlc } from '../../helpers/opcua-plc.ts'
 import { startSerialPlc } from '../../helpers/serial-plc.ts'
 import { temporaryFolder } from './temporary-folder.ts'
@@ -33,8 +34,17 @@ machines:
   expect(stdout).toBe('cell-1  energy  holding:42    42    good\ncell-1  angle   ns=1;s=angle  12.5  good\n')
 })
 
-it('the licence of every package in the bundle goes with it, in its own words', () => {
-  const folder = dirname(bundleAgent(join(temporaryFolder(), 'program'), { selfContained: true }))
+it('the Debian package has the licence of every package inside in its own words, and no other processor’s code', () => {
+  const root = temporaryFolder()
+  layOut(root, 'arm64')
+  const folder = join(root, 'usr/lib/gateway-agent')
+  expect(readdirSync(join(folder, 'prebuilds'))).toEqual(['linux-arm64'])
+  const native = globSync(join(folder, 'prebuilds/linux-arm64/*.glibc.node')).map((file) => readFileSync(file))
+  // ELF, 64 bits; e_machine 183 is AArch64.
+  expect(native.map((file) => [file.subarray(1, 5).toString('latin1'), file.readUInt16LE(18)])).toEqual([
+    ['ELF\x02', 183],
+  ])
+  expect(readFileSync(join(root, 'DEBIAN/control'), 'utf8')).toContain('Architecture: arm64\n')
   const packages = readFileSync(join(folder, 'THIRD-PARTY-LICENCES.txt'), 'utf8').split(/^-{80}$/m)
   expect(packages.length).toBeGreaterThan(100)
   expect(packages.filter((text) => !/licen[cs]e|copyright|MIT/i.test(text.split('\n').slice(2).join('\n')))).toEqual([])
