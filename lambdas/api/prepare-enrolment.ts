@@ -46,9 +46,11 @@ export async function prepareEnrolment(
 
   const token = newSecret()
   const expiresAt = Date.now() + TOKEN_LIFETIME_MS
-  await addEnrolmentToken(db, { ...by, ...gateway, tokenHash: sha256(token), expiresAt })
+  const { wasEnrolled } = await addEnrolmentToken(db, { ...by, ...gateway, tokenHash: sha256(token), expiresAt })
+  // The agent keeps an identity that it has, unless it is told to replace it; where there is none, that changes nothing.
+  const enroll = wasEnrolled ? 'enroll --force' : 'enroll'
   return {
     ...{ token, expiresAt },
-    command: `gateway-agent enroll --config /etc/gateway-agent/config.yaml --url ${apiUrl} --token ${token}`,
+    command: `gateway-agent ${enroll} --config /etc/gateway-agent/config.yaml --url ${apiUrl} --token ${token}`,
   }
 }

@@ -54,6 +54,13 @@ export function confirmCertificate(
       .where('id', '=', gatewayId)
       .where('lifecycle', '=', 'rotating')
       .execute()
-    await writeAudit(transaction, { tenantId, userId: null, requestId, action: 'gateway.confirm', subject: thingName })
+    const { plantId } = await transaction
+      .selectFrom('gateways')
+      .select('plant_id as plantId')
+      .where('tenant_id', '=', tenantId)
+      .where('id', '=', gatewayId)
+      .executeTakeFirstOrThrow()
+    const entry = { tenantId, plantId, userId: null, requestId }
+    await writeAudit(transaction, { ...entry, action: 'gateway.confirm', subject: thingName })
   })
 }

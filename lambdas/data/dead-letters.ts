@@ -59,38 +59,61 @@ export async function countDeadLetters(
     .execute()
 }
 
-/** Marks them for the Redrive function, and returns how many there are. One that waits already keeps its turn. */
-export async function requestRedrive(
+/** What of them is of one plant, or of none that is known. */
+export interface RequestedRedrive {
+  plantId: string | null
+  count: number
+  ids: string[]
+}
+
+/** Marks them for the Redrive function, and returns how many there are in each plant. One that waits already keeps its turn. */
+export function requestRedriveByPlant(
   db: Kysely<Database>,
   tenantId: string | null,
   access: PlantAccess,
   chosen: { ids: string[] } | { code: Quarantine['code'] },
-): Promise<number> {
-  const { numUpdatedRows } = await db
-    .updateTable('quarantine')
-    .set({ redrive_at: sql`coalesce(redrive_at, ${Date.now()})` })
-    .where('tenant_id', tenantId === null ? 'is' : '=', tenantId)
-    .where(visiblePlant(access, 'quarantine.plant_id'))
-    .where('ids' in chosen ? sql<SqlBool>`id = any(${chosen.ids}::uuid[])` : sql<SqlBool>`code = ${chosen.code}`)
-    .executeTakeFirstOrThrow()
-  return Number(numUpdatedRows)
+): Promise<RequestedRedrive[]> {
+  return (
+    db
+      .with('marked', (marking) =>
+        marking
+          .updateTable('quarantine')
+          .set({ redrive_at: sql`coalesce(redrive_at, ${Date.now()})` })
+          .where('tenant_id', tenantId === null ? 'is' : '=', tenantId)
+          .where(visiblePlant(access, 'quarantine.plant_id'))
+          .where('ids' in chosen ? sql<SqlBool>`id = any(${chosen.ids}::uuid[])` : sql<SqlBool>`code = ${chosen.code}`)
+          .returning(['id', 'plant_id']),
+      )
+      .selectFrom('marked')
+      .select(['plant_id as plantId', (eb) => eb.fn.countAll<number>().as('count')])
+      // Of a code there may be a hundred thousand, and nobody wants their ids.
+      .select(('ids' in chosen ? sql<string[]>`array_agg(id order by id)` : sql<string[]>`'{}'::uuid[]`).as('ids'))
+      .groupBy('plant_id')
+      .orderBy('plant_id')
+      .execute()
+  )
 }
 
-/** Takes it away for good and returns what it was. Undefined when it is not there, or is back in its queue by now. */
+/** The same, of all plants together. */
+export async function requestRedrive(...asked: Parameters<typeof requestRedriveByPlant>): Promise<number> {
+  return (await requestRedriveByPlant(...asked)).reduce((sum, { count }) => sum + count, 0)
+}
+
+/** Takes it away for good and returns what it was, and where. Undefined when it is not there, or is back in its queue by now. */
 export async function discardDeadLetter(
   db: Kysely<Database>,
   tenantId: string,
   access: PlantAccess,
   id: string,
-): Promise<DeadLetter | undefined> {
+): Promise<{ letter: DeadLetter; plantId: string | null } | undefined> {
   const row = await db
     .deleteFrom('quarantine')
     .where('tenant_id', '=', tenantId)
     .where(visiblePlant(access, 'quarantine.plant_id'))
     .where('id', '=', id)
-    .returning(SHOWN)
+    .returning([...SHOWN, 'plant_id'])
     .executeTakeFirst()
-  return row && deadLetterOf(row)
+  return row && { letter: deadLetterOf(row), plantId: row.plant_id }
 }
 
 /** Not the body, which may be a thousand times as long as the rest. */

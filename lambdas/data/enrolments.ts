@@ -23,19 +23,22 @@ interface NewToken {
   requestId: string
 }
 
-/** Stores the hash of a new token. Earlier tokens of the gateway end with it; a revoked one waits for its enrolment again. */
-export function addEnrolmentToken(db: Kysely<Database>, token: NewToken): Promise<void> {
+/**
+ * Stores the hash of a new token. Earlier tokens of the gateway end with it; a revoked one waits for its enrolment again. Says
+ * whether it was enrolled before.
+ */
+export function addEnrolmentToken(db: Kysely<Database>, token: NewToken): Promise<{ wasEnrolled: boolean }> {
   const { tenantId, gatewayId, userId, requestId, expiresAt } = token
   return inTenant(db, tenantId, async (transaction) => {
     const now = Date.now()
-    await transaction
+    const { plantId } = await transaction
       .updateTable('gateways')
       .set({ lifecycle: 'created' })
       .where('tenant_id', '=', tenantId)
       .where('id', '=', gatewayId)
       .where('lifecycle', 'in', ['created', 'revoked'])
       .where('delete_requested_at', 'is', null)
-      .returning('id')
+      .returning('plant_id as plantId')
       .executeTakeFirstOrThrow(() => new Error(`${token.thingName} does not wait for an enrolment`))
     await transaction
       .updateTable('enrolments')
@@ -60,10 +63,20 @@ export function addEnrolmentToken(db: Kysely<Database>, token: NewToken): Promis
       tenantId,
       userId,
       requestId,
+      plantId,
       action: 'enrolment.create',
       subject: token.thingName,
       after: { expiresAt },
     })
+    const used = await transaction
+      .selectFrom('enrolments')
+      .select('id')
+      .where('tenant_id', '=', tenantId)
+      .where('gateway_id', '=', gatewayId)
+      .where('used_at', 'is not', null)
+      .limit(1)
+      .executeTakeFirst()
+    return { wasEnrolled: used !== undefined }
   })
 }
 

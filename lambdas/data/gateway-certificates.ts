@@ -74,8 +74,14 @@ export function storeCertificate(
       .where('lifecycle', '=', 'created')
       .returning('id')
       .executeTakeFirst()
+    const { plantId } = await transaction
+      .selectFrom('gateways')
+      .select('plant_id as plantId')
+      .where('tenant_id', '=', tenantId)
+      .where('id', '=', gatewayId)
+      .executeTakeFirstOrThrow()
     await writeAudit(transaction, {
-      ...{ tenantId, userId: null, requestId, subject: thingName },
+      ...{ tenantId, plantId, userId: null, requestId, subject: thingName },
       action: enrolled === undefined ? 'gateway.renew' : 'gateway.enrol',
       after: { certificateId: id },
     })

@@ -43,6 +43,7 @@ export function reserveGateway(
       tenantId,
       userId,
       requestId,
+      plantId,
       action: 'gateway.create',
       subject: thingName,
       after: { plantId },
@@ -88,9 +89,11 @@ export function removeReservation(
       .where('tenant_id', '=', tenantId)
       .where('id', '=', gatewayId)
       .where((eb) => eb.not(eb.exists(tokensOf(eb))))
+      .returning('plant_id as plantId')
       .executeTakeFirst()
-    if (removed.numDeletedRows === 0n) return
-    await writeAudit(transaction, { tenantId, userId, requestId, action: 'gateway.create_undone', subject: thingName })
+    if (removed === undefined) return
+    const entry = { tenantId, userId, requestId, action: 'gateway.create_undone', subject: thingName }
+    await writeAudit(transaction, { ...entry, plantId: removed.plantId })
   })
 }
 

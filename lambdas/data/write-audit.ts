@@ -16,7 +16,7 @@ export interface AuditEntry extends Author {
   /** Natural key of what was changed. */
   subject: string
   /** Whose plant it is; without one the entry is shown to admins of all plants only. */
-  plantId?: string
+  plantId?: string | null
   before?: unknown
   after?: unknown
 }

@@ -14,9 +14,10 @@ export const route = changeRoute({
   body: DiscardRequest,
   answer: { status: 200, schema: DeadLetter },
   async handle({ params: { id }, body: { reason }, requestId, user: { tenantId, userId, plantAccess }, transaction }) {
-    const before = await discardDeadLetter(transaction, tenantId, plantAccess, id)
-    if (before === undefined) throw notFound()
-    const action = { action: 'dead_letter.discard', subject: id }
+    const discarded = await discardDeadLetter(transaction, tenantId, plantAccess, id)
+    if (discarded === undefined) throw notFound()
+    const { letter: before, plantId } = discarded
+    const action = { plantId, action: 'dead_letter.discard', subject: id }
     await writeAudit(transaction, { tenantId, userId, requestId, ...action, before, after: { reason } })
     return before
   },

@@ -1,5 +1,5 @@
 import { RedriveAnswer, RedriveRequest } from '../../../schemas/api.ts'
-import { requestRedrive } from '../../data/dead-letters.ts'
+import { requestRedriveByPlant } from '../../data/dead-letters.ts'
 import { writeAudit } from '../../data/write-audit.ts'
 import { notFound } from '../problem.ts'
 import { changeRoute } from '../route.ts'
@@ -14,10 +14,15 @@ export const route = changeRoute({
   answer: { status: 202, schema: RedriveAnswer },
   async handle({ body: { ids, code }, requestId, user: { tenantId, userId, plantAccess }, transaction }) {
     const chosen = ids === undefined ? { code: code! } : { ids: [...new Set(ids)] }
-    const accepted = await requestRedrive(transaction, tenantId, plantAccess, chosen)
+    const requested = await requestRedriveByPlant(transaction, tenantId, plantAccess, chosen)
+    const accepted = requested.reduce((sum, { count }) => sum + count, 0)
     if (chosen.ids !== undefined && accepted < chosen.ids.length) throw notFound()
-    const action = { action: 'dead_letter.redrive', subject: code ?? `${accepted} chosen` }
-    await writeAudit(transaction, { tenantId, userId, requestId, ...action, after: { ...chosen, count: accepted } })
+    // An entry for each plant, so that its own people see it, and nothing of others.
+    for (const { plantId, count, ids: ofPlant } of requested) {
+      const action = { plantId, action: 'dead_letter.redrive', subject: code ?? `${count} chosen` }
+      const after = { ...(code === undefined ? { ids: ofPlant } : { code }), count }
+      await writeAudit(transaction, { tenantId, userId, requestId, ...action, after })
+    }
     return { accepted }
   },
 })

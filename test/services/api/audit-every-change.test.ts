@@ -49,15 +49,21 @@ it.each(changing.map((route) => ({ route, name: `${route.method} ${route.path}` 
       ...(call.body !== undefined && { body: call.body }),
     })
     expect(answer.status, JSON.stringify(answer.body)).toBeLessThan(300)
-    const { rows } = await api.database.master.query<{ tenant_id: string; action: string; user_id: string | null }>(
-      'select tenant_id, action, user_id from audit_log where request_id = $1',
-      [answer.headers['x-request-id']],
-    )
+    const { rows } = await api.database.master.query<{
+      tenant_id: string
+      plant_id: string | null
+      action: string
+      user_id: string | null
+    }>('select tenant_id, plant_id, action, user_id from audit_log where request_id = $1', [
+      answer.headers['x-request-id'],
+    ])
     expect(rows.length, operationId).toBeGreaterThan(0)
     for (const row of rows) {
       expect(row.tenant_id).toBe(place.tenantId)
       expect(row.action).toMatch(/^[a-z_]+\.[a-z_]+$/)
       expect(row.user_id === null).toBe(operationId === 'enrol')
+      // Else the admins of the plant would not see it.
+      if (!/^(user|alarm_webhook)\./.test(row.action)) expect(row.plant_id, row.action).not.toBeNull()
     }
   },
 )

@@ -84,7 +84,7 @@ const waiting = async () =>
 const audited = async () =>
   (
     await api.database.master.query<object>(
-      'select tenant_id, action, subject, before, after from audit_log order by id offset $1',
+      'select tenant_id, plant_id, action, subject, before, after from audit_log order by id offset $1',
       [auditedBefore],
     )
   ).rows
@@ -222,12 +222,22 @@ describe('redrive', () => {
     // Asked for twice it does not lose its turn.
     expect((await list()).items.at(-1)!.redriveAt).toBe(asked)
     expect(await redrive({ code: 'seq_conflict' })).toMatchObject({ status: 202, body: { accepted: 0 } })
-    const entry = { tenant_id: ours.tenantId, action: 'dead_letter.redrive', before: null }
+    const plant_id = ours.plants[0]!.plantId
+    const entry = { tenant_id: ours.tenantId, plant_id, action: 'dead_letter.redrive', before: null }
     expect(await audited()).toEqual([
       { ...entry, subject: '1 chosen', after: { ids: [one], count: 1 } },
       { ...entry, subject: 'invalid_json', after: { code: 'invalid_json', count: 2 } },
-      { ...entry, subject: 'seq_conflict', after: { code: 'seq_conflict', count: 0 } },
     ])
+  })
+
+  it('is written down for each plant, with what is of it', async () => {
+    const here = await letter(ours.slug)
+    const there = await letter(ours.slug, { plant: 'south' })
+    expect(await redrive({ ids: [here, there] })).toMatchObject({ body: { accepted: 2 } })
+    const [north, south] = ours.plants
+    const byPlant = new Map((await audited()).map((entry) => [(entry as { plant_id: string }).plant_id, entry]))
+    expect(byPlant.get(north!.plantId)).toMatchObject({ after: { ids: [here], count: 1 } })
+    expect(byPlant.get(south!.plantId)).toMatchObject({ after: { ids: [there], count: 1 } })
   })
 
   it.each([
@@ -251,7 +261,7 @@ describe('discarding', () => {
     expect(await listedIds()).toEqual([])
     expect(await audited()).toEqual([
       {
-        ...{ tenant_id: ours.tenantId, action: 'dead_letter.discard', subject: id },
+        ...{ tenant_id: ours.tenantId, plant_id: ours.plants[0]!.plantId, action: 'dead_letter.discard', subject: id },
         ...{ before: item, after: { reason: 'test message' } },
       },
     ])
