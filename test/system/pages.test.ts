@@ -274,6 +274,8 @@ const PAGES = [
   `/plants/${PLANT}/machines/bomba-7?tab=events`,
   `/plants/${PLANT}/machines/bomba-7?tab=completeness`,
   '/gateways',
+  '/alarms',
+  '/alarms?tab=rules',
   '/admin/onboarding',
   '/admin/machines',
   '/admin/users',

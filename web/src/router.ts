@@ -7,7 +7,7 @@ declare module 'vue-router' {
     /** Without signing in. */
     public?: true
     /** Part of the navigation it belongs to. */
-    section?: 'overview' | 'gateways' | 'admin'
+    section?: 'overview' | 'gateways' | 'alarms' | 'admin'
   }
 }
 
@@ -53,6 +53,12 @@ export function createAppRouter(session: AuthSession) {
         component: async () => (await signedInPages()).GatewayView,
         props: true,
         meta: { section: 'gateways' },
+      },
+      {
+        path: '/alarms',
+        name: 'alarms',
+        component: async () => (await signedInPages()).AlarmsView,
+        meta: { section: 'alarms' },
       },
       {
         path: '/admin',

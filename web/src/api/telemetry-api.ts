@@ -25,12 +25,12 @@ import {
 import type { CreatePlant, DeadLetterGroup, Found, GatewayConnection } from '../../../schemas/api.ts'
 import { AuditPage, InvitedUser, UserAccount, UserAccountPage } from '../../../schemas/people.ts'
 import type { AuditQuery, ChangeUser, CreateUser } from '../../../schemas/people.ts'
+import { type AlarmsApi, createAlarmsApi } from './alarms-api.ts'
 import type { ApiClient } from './client.ts'
-
-type Query = Readonly<Record<string, string | number | undefined>>
+import { allItems, queryOf } from './query.ts'
 
 /** The calls that the pages make. Methods with a `cursor` give one page of a list that may be long. */
-export interface TelemetryApi {
+export interface TelemetryApi extends AlarmsApi {
   me(): Promise<Me>
   /** Plants, machines and gateways with the text in their names. */
   search(text: string): Promise<Found[]>
@@ -82,11 +82,10 @@ export interface TelemetryApi {
 }
 type EventPage = v.InferOutput<typeof MachineEventPage>
 
-const LARGEST_PAGE = 500
-
 export function createTelemetryApi(client: ApiClient): TelemetryApi {
   const machine = (machineId: string) => `/v1/machines/${machineId}`
   return {
+    ...createAlarmsApi(client),
     me: () => client.get(Me, '/v1/me'),
     async search(text) {
       return (await client.get(SearchAnswer, `/v1/search${queryOf({ text })}`)).items
@@ -136,24 +135,6 @@ export function createTelemetryApi(client: ApiClient): TelemetryApi {
     },
     realtimeTicket: () => client.post(RealtimeTicket, '/v1/realtime/ticket'),
   }
-}
-
-function queryOf(query: Query): string {
-  const said = Object.entries(query).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]))
-  return `?${new URLSearchParams(said).toString()}`
-}
-
-async function allItems<T>(
-  getPage: (page: (query: Query) => string) => Promise<{ items: T[]; nextCursor: string | null }>,
-) {
-  const items: T[] = []
-  let cursor: string | undefined
-  do {
-    const page = await getPage((query) => queryOf({ limit: LARGEST_PAGE, cursor, ...query }))
-    items.push(...page.items)
-    cursor = page.nextCursor ?? undefined
-  } while (cursor !== undefined)
-  return items
 }
 
 export const telemetryApiKey: InjectionKey<TelemetryApi> = Symbol('telemetry api')

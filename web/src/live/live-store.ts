@@ -1,9 +1,9 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowReactive } from 'vue'
-import type { LiveGateway, LiveMachine, LiveServerMessage } from '../../../schemas/live.ts'
+import type { LiveServerMessage } from '../../../schemas/live.ts'
 import type { LiveSocket, LiveState } from './live-socket.ts'
 import { createPlantFrames } from './plant-frames.ts'
-import { applyChanges, applyWhole, createPlantPicture, type PlantPicture } from './plant-picture.ts'
+import { applyChanges, applyWhole, createPlantPicture, type PlantChanges, type PlantPicture } from './plant-picture.ts'
 
 type Subscriber = Pick<LiveSocket, 'subscribe' | 'unsubscribe' | 'resubscribe'>
 
@@ -40,14 +40,14 @@ export const useLiveStore = defineStore('live', () => {
     const caughtUp = ref(false)
     const frames = createPlantFrames({
       snapshot: (parts) => {
-        applyWhole(
-          picture,
-          parts.flatMap((part) => part.machines),
-          parts.flatMap((part) => part.gateways),
-        )
+        applyWhole(picture, {
+          machines: parts.flatMap((part) => part.machines),
+          gateways: parts.flatMap((part) => part.gateways),
+          alarms: parts.flatMap((part) => part.alarms),
+        })
         caughtUp.value = true
       },
-      delta: (frame) => applyChanges(picture, frame.machines, frame.gateways),
+      delta: (frame) => applyChanges(picture, frame),
       gap: () => subscriber?.resubscribe(plantId),
     })
     watched.set(plantId, { picture, frames, caughtUp })
@@ -79,10 +79,10 @@ export const useLiveStore = defineStore('live', () => {
   }
 
   /** The picture as the HTTP API gives it, for as long as the live connection does not. */
-  function receivePicture(plantId: string, machines: LiveMachine[], gateways: LiveGateway[], at: number): void {
+  function receivePicture(plantId: string, whole: PlantChanges, at: number): void {
     const plant = watched.get(plantId)
     if (!plant) return
-    applyWhole(plant.picture, machines, gateways)
+    applyWhole(plant.picture, whole)
     lastDataAt.value = at
   }
 

@@ -1,4 +1,5 @@
 import { ref, shallowRef, type Ref, type ShallowRef } from 'vue'
+import type { Alarm } from '../../../schemas/alarms.ts'
 import type { LiveGateway, LiveMachine } from '../../../schemas/live.ts'
 import { mergeMachine, type MachineView } from './machine-view.ts'
 
@@ -9,6 +10,8 @@ import { mergeMachine, type MachineView } from './machine-view.ts'
 export interface PlantPicture {
   readonly machines: ShallowRef<ReadonlyMap<string, ShallowRef<MachineView>>>
   readonly gateways: ShallowRef<ReadonlyMap<string, LiveGateway>>
+  /** Open ones, by id, those that are kept from view too. */
+  readonly alarms: ShallowRef<ReadonlyMap<string, Alarm>>
   /** False until a snapshot, from the live connection or over HTTP, was complete. */
   readonly whole: Ref<boolean>
   /** The server no longer shows this plant to this person. */
@@ -16,11 +19,24 @@ export interface PlantPicture {
 }
 
 export function createPlantPicture(): PlantPicture {
-  return { machines: shallowRef(new Map()), gateways: shallowRef(new Map()), whole: ref(false), refused: ref(false) }
+  return {
+    machines: shallowRef(new Map()),
+    gateways: shallowRef(new Map()),
+    alarms: shallowRef(new Map()),
+    whole: ref(false),
+    refused: ref(false),
+  }
 }
 
-/** Puts in what a delta tells: machines and gateways that changed. */
-export function applyChanges(picture: PlantPicture, machines: LiveMachine[], gateways: LiveGateway[]): void {
+/** Of a plant, or of what has changed in it. */
+export interface PlantChanges {
+  readonly machines: readonly LiveMachine[]
+  readonly gateways: readonly LiveGateway[]
+  readonly alarms: readonly Alarm[]
+}
+
+/** Puts in what a delta tells: machines, gateways and alarms that changed. */
+export function applyChanges(picture: PlantPicture, { machines, gateways, alarms }: PlantChanges): void {
   const fresh = new Map<string, ShallowRef<MachineView>>()
   for (const machine of machines) {
     const shown = picture.machines.value.get(machine.machineId) ?? fresh.get(machine.machineId)
@@ -29,19 +45,30 @@ export function applyChanges(picture: PlantPicture, machines: LiveMachine[], gat
   }
   if (fresh.size > 0) picture.machines.value = new Map([...picture.machines.value, ...fresh])
 
-  if (gateways.length === 0) return
-  const next = new Map(picture.gateways.value)
-  for (const gateway of gateways) next.set(gateway.thingName, newerGateway(next.get(gateway.thingName), gateway))
-  picture.gateways.value = next
+  if (gateways.length > 0) {
+    const next = new Map(picture.gateways.value)
+    for (const gateway of gateways) next.set(gateway.thingName, newerGateway(next.get(gateway.thingName), gateway))
+    picture.gateways.value = next
+  }
+
+  if (alarms.length > 0) {
+    const next = new Map(picture.alarms.value)
+    for (const alarm of alarms) {
+      if (alarm.closedAt === null) next.set(alarm.alarmId, alarm)
+      else next.delete(alarm.alarmId)
+    }
+    picture.alarms.value = next
+  }
 }
 
 /** Puts in the whole picture: what is not in it has gone. */
-export function applyWhole(picture: PlantPicture, machines: LiveMachine[], gateways: LiveGateway[]): void {
+export function applyWhole(picture: PlantPicture, { machines, gateways, alarms }: PlantChanges): void {
   const machineIds = new Set(machines.map((machine) => machine.machineId))
   const thingNames = new Set(gateways.map((gateway) => gateway.thingName))
   picture.machines.value = new Map([...picture.machines.value].filter(([id]) => machineIds.has(id)))
   picture.gateways.value = new Map([...picture.gateways.value].filter(([name]) => thingNames.has(name)))
-  applyChanges(picture, machines, gateways)
+  picture.alarms.value = new Map()
+  applyChanges(picture, { machines, gateways, alarms })
   picture.whole.value = true
   picture.refused.value = false
 }

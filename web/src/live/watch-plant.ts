@@ -28,8 +28,12 @@ export function useWatchedPlant(plantId: string) {
   async function fetchPicture(): Promise<void> {
     if (isLive()) return
     try {
-      const [machines, gateways] = await Promise.all([api.machines(plantId), api.gateways(plantId)])
-      live.receivePicture(plantId, machines, gateways, clock.read())
+      const [machines, gateways, alarms] = await Promise.all([
+        api.machines(plantId),
+        api.gateways(plantId),
+        api.alarms({ plantId, state: 'open' }),
+      ])
+      live.receivePicture(plantId, { machines, gateways, alarms }, clock.read())
       error.value = null
     } catch (caught) {
       error.value = toApiError(caught)
