@@ -71,16 +71,28 @@ export interface Settings extends StageSettings {
   firebase: Firebase
   /** Slugs of companies whose analysts may read their part of the archive, with the id of their AWS account. */
   analysts: Record<string, string>
+  /** Where alarms of the stage are told; AWS asks the address to confirm. Absent: nobody is told. */
+  alarmEmail?: string
+  /** The web ACL that the Edge stack has made in us-east-1; absent: the page has none. */
+  webAclArn?: string
 }
 
+const WEB_ACL_ARN = /^arn:aws[\w-]*:wafv2:us-east-1:\d{12}:global\/webacl\/\S+$/
+
 /**
- * The settings of context `stage` (dev when absent), with `ingestProfile`, `firebaseProjectId`, `firebaseApiKey` and
- * `analysts` over them. Throws, naming what is allowed, when a name is unknown.
+ * The settings of context `stage` (dev when absent), with `ingestProfile`, `firebaseProjectId`, `firebaseApiKey`,
+ * `analysts`, `alarmEmail` and `webAclArn` over them. Throws, naming what is allowed, when a name is unknown.
  */
 export function settingsFrom(context: (key: string) => unknown): Settings {
   const stage = choose('stage', context('stage') ?? 'dev', STAGES)
   const profile = choose('ingestProfile', context('ingestProfile') ?? 'live', INGEST_PROFILES)
   const projectId = text('firebaseProjectId', context('firebaseProjectId') ?? DEMO_FIREBASE_PROJECT)
+  const alarmEmail = optional('alarmEmail', context)
+  const webAclArn = optional('webAclArn', context)
+  if (webAclArn !== undefined && !WEB_ACL_ARN.test(webAclArn))
+    throw new Error(
+      `context webAclArn=${webAclArn} is not the ARN of a web ACL for CloudFront (output WebAclArn of the Edge stack)`,
+    )
   return {
     ...STAGES[stage],
     stage,
@@ -91,6 +103,8 @@ export function settingsFrom(context: (key: string) => unknown): Settings {
       authDomain: `${projectId}.firebaseapp.com`,
     },
     analysts: analysts(context('analysts') ?? ''),
+    ...(alarmEmail !== undefined && { alarmEmail }),
+    ...(webAclArn !== undefined && { webAclArn }),
   }
 }
 
@@ -100,6 +114,11 @@ function choose<T extends object>(key: string, value: unknown, choices: T): keyo
   if (chosen === undefined)
     throw new Error(`context ${key}=${String(value)} is not one of ${names.join(', ')} (cdk -c ${key}=${names[0]!})`)
   return chosen
+}
+
+function optional(key: string, context: (key: string) => unknown): string | undefined {
+  const value = context(key)
+  return value === undefined ? undefined : text(key, value)
 }
 
 function text(key: string, value: unknown): string {

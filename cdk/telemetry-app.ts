@@ -1,8 +1,13 @@
-import { Annotations, App, Tags, type AppProps, type StackProps } from 'aws-cdk-lib'
+import { Annotations, App, Aspects, Tags, type AppProps, type StackProps, Validations } from 'aws-cdk-lib'
+import { Alarm } from 'aws-cdk-lib/aws-cloudwatch'
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
+import { AwsSolutionsChecks } from 'cdk-nag'
+import { acknowledge, acknowledgedRules } from './acknowledged.ts'
 import { DEMO_FIREBASE_PROJECT, settingsFrom } from './settings.ts'
 import { ApiStack } from './stacks/api.ts'
 import { ArchiveStack } from './stacks/archive.ts'
 import { DataStack } from './stacks/data.ts'
+import { EdgeStack } from './stacks/edge.ts'
 import { IngestStack } from './stacks/ingest.ts'
 import { LiveStack } from './stacks/live.ts'
 import { NetworkStack } from './stacks/network.ts'
@@ -39,8 +44,22 @@ export function telemetryApp(props: AppProps = {}): App {
   const api = new ApiStack(app, 'Api', named('api'), network.surroundings, data, live)
   new WebStack(app, 'Web', named('web'), network.surroundings, live, api)
 
+  Aspects.of(app).add({
+    visit: (node) => {
+      if (!(node instanceof Alarm)) return
+      node.addAlarmAction(new SnsAction(network.surroundings.alarmTopic))
+      node.addOkAction(new SnsAction(network.surroundings.alarmTopic))
+    },
+  })
+  // CloudFront's web ACLs are in one region, whatever the region of the rest.
+  if (settings.production) new EdgeStack(app, 'Edge', { ...named('edge'), env: { region: 'us-east-1' } })
+
   Tags.of(app).add('application', 'iot-telemetry')
   Tags.of(app).add('stage', settings.stage)
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app))
+  acknowledge(app, acknowledgedRules(settings))
+  if (settings.production && settings.alarmEmail === undefined)
+    Annotations.of(network).addWarningV2('iot-telemetry:alarms', 'Nobody is told of alarms: add -c alarmEmail=…')
   if (settings.firebase.projectId === DEMO_FIREBASE_PROJECT)
     Annotations.of(api).addWarningV2(
       'iot-telemetry:firebase',

@@ -6,7 +6,6 @@ import type { Postgres } from './postgres.ts'
 const Instance = v.object({
   DBName: v.string(),
   MasterUsername: v.string(),
-  MasterUserPassword: v.string(),
   Engine: v.literal('postgres'),
   EngineVersion: v.pipe(v.string(), v.startsWith('16', 'local/ runs PostgreSQL 16')),
 })
@@ -19,7 +18,11 @@ export function readDatabase(assembly: Assembly): v.InferOutput<typeof Instance>
 }
 
 /** What RDS does when it makes an instance: a master user that is no superuser, and a database of its own. */
-export async function prepareDatabase(postgres: Postgres, instance: v.InferOutput<typeof Instance>): Promise<void> {
+export async function prepareDatabase(
+  postgres: Postgres,
+  instance: v.InferOutput<typeof Instance>,
+  password: string,
+): Promise<void> {
   const client = new pg.Client({ connectionString: postgres.url })
   await client.connect()
   try {
@@ -27,7 +30,7 @@ export async function prepareDatabase(postgres: Postgres, instance: v.InferOutpu
     const database = client.escapeIdentifier(instance.DBName)
     const { rowCount: roles } = await client.query('select from pg_roles where rolname = $1', [instance.MasterUsername])
     if (!roles) await client.query(`create role ${master} login createrole createdb`)
-    await client.query(`alter role ${master} password ${client.escapeLiteral(instance.MasterUserPassword)}`)
+    await client.query(`alter role ${master} password ${client.escapeLiteral(password)}`)
     const { rowCount: databases } = await client.query('select from pg_database where datname = $1', [instance.DBName])
     if (!databases) await client.query(`create database ${database} owner ${master}`)
   } finally {

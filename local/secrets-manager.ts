@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import * as v from 'valibot'
-import type { Assembly } from './assembly/assembly.ts'
+import type { Assembly, ResolvedResource } from './assembly/assembly.ts'
 
 /** Values by ARN. */
 export type Secrets = Map<string, string>
@@ -17,6 +17,8 @@ const SecretProperties = v.object({
   GenerateSecretString: v.optional(GenerateSecretString),
 })
 
+const ManagedPassword = v.object({ MasterUsername: v.string(), ManageMasterUserPassword: v.literal(true) })
+
 const Kept = v.record(v.string(), v.string())
 
 /** Makes the templates' secrets as Secrets Manager would. Generated ones stay the same over a restart: what they seal is kept too. */
@@ -27,21 +29,21 @@ export function makeSecrets(assembly: Assembly, secrets: Secrets, file: string):
     const arn = String(assembly.ref(secret))
     secrets.set(arn, SecretString ?? kept[arn] ?? generated(generate))
   }
+  for (const database of assembly.resources('AWS::RDS::DBInstance')) {
+    const { MasterUsername } = v.parse(ManagedPassword, database.properties)
+    const arn = masterSecretArn(assembly, database)
+    const SecretStringTemplate = JSON.stringify({ username: MasterUsername })
+    secrets.set(
+      arn,
+      kept[arn] ?? generated({ PasswordLength: 32, SecretStringTemplate, GenerateStringKey: 'password' }),
+    )
+  }
   writeFileSync(file, JSON.stringify(Object.fromEntries(secrets)), { mode: 0o600 })
 }
 
-/** Adds what a target attachment writes into the secret: how the database is reached. */
-export function attachSecrets(
-  assembly: Assembly,
-  secrets: Secrets,
-  database: { host: string; port: number; dbname: string },
-): void {
-  for (const attachment of assembly.resources('AWS::SecretsManager::SecretTargetAttachment')) {
-    const arn = v.parse(v.string(), attachment.properties.SecretId)
-    const own = JSON.parse(secrets.get(arn)!) as object
-    secrets.set(arn, JSON.stringify({ ...own, engine: 'postgres', ...database }))
-  }
-}
+/** Of the secret in which RDS keeps the master user, whose password it changes by itself. */
+export const masterSecretArn = (assembly: Assembly, database: ResolvedResource): string =>
+  String(assembly.attribute(database, 'MasterUserSecret.SecretArn'))
 
 function generated(generate: v.InferOutput<typeof GenerateSecretString> | undefined): string {
   const password = randomBytes(64)

@@ -4,6 +4,7 @@ import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk
 import type { IKey } from 'aws-cdk-lib/aws-kms'
 import { Architecture, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda'
 import { LogGroup } from 'aws-cdk-lib/aws-logs'
+import type { ITopic } from 'aws-cdk-lib/aws-sns'
 import type { Construct } from 'constructs'
 import type { Settings } from '../settings.ts'
 import { lambdaBundle } from './bundle.ts'
@@ -14,6 +15,8 @@ export interface Surroundings {
   vpc: IVpc
   /** Lets a function reach HTTPS anywhere: the AWS services and Firebase, through the NAT gateway. */
   outbound: ISecurityGroup
+  /** Told of every alarm that begins and ends. */
+  alarmTopic: ITopic
   /** Encrypts logs in production. */
   logKey?: IKey
 }

@@ -49,7 +49,9 @@ export class Postgres extends Construct {
       vpcSubnets: { subnetType: SubnetType.PRIVATE_ISOLATED },
       securityGroups: [server],
       databaseName: DATABASE,
-      credentials: Credentials.fromGeneratedSecret('telemetry_master'),
+      // RDS makes the master's password and changes it every 7 days.
+      credentials: Credentials.fromUsername('telemetry_master'),
+      manageMasterUserPassword: true,
       iamAuthentication: true,
       storageType: StorageType.GP3,
       storageEncrypted: true,
@@ -64,11 +66,19 @@ export class Postgres extends Construct {
     })
   }
 
+  get #place() {
+    return {
+      PGHOST: this.#instance.dbInstanceEndpointAddress,
+      PGPORT: this.#instance.dbInstanceEndpointPort,
+      PGDATABASE: DATABASE,
+    }
+  }
+
   /** For migrations and partitions, which own the tables. */
   get asMaster(): Access {
     const secret = this.#instance.secret!
     return {
-      environment: { DATABASE_SECRET_ARN: secret.secretArn },
+      environment: { ...this.#place, DATABASE_SECRET_ARN: secret.secretArn },
       securityGroups: [this.#clients],
       statements: [new PolicyStatement({ actions: ['secretsmanager:GetSecretValue'], resources: [secret.secretArn] })],
     }
@@ -76,12 +86,7 @@ export class Postgres extends Construct {
 
   as(role: DatabaseRole): Access {
     return {
-      environment: {
-        PGHOST: this.#instance.dbInstanceEndpointAddress,
-        PGPORT: this.#instance.dbInstanceEndpointPort,
-        PGDATABASE: DATABASE,
-        PGUSER: role,
-      },
+      environment: { ...this.#place, PGUSER: role },
       securityGroups: [this.#clients],
       statements: [
         new PolicyStatement({

@@ -1,7 +1,19 @@
 import { ArnFormat, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib'
-import { GatewayVpcEndpointAwsService, Peer, Port, SecurityGroup, SubnetType, Vpc } from 'aws-cdk-lib/aws-ec2'
+import {
+  FlowLogDestination,
+  FlowLogTrafficType,
+  GatewayVpcEndpointAwsService,
+  Peer,
+  Port,
+  SecurityGroup,
+  SubnetType,
+  Vpc,
+} from 'aws-cdk-lib/aws-ec2'
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { Key } from 'aws-cdk-lib/aws-kms'
+import { LogGroup } from 'aws-cdk-lib/aws-logs'
+import { Topic } from 'aws-cdk-lib/aws-sns'
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions'
 import type { Construct } from 'constructs'
 import type { Surroundings } from '../constructs/lambda.ts'
 import type { Settings } from '../settings.ts'
@@ -32,7 +44,24 @@ export class NetworkStack extends Stack {
       allowAllOutbound: false,
     })
     outbound.addEgressRule(Peer.anyIpv4(), Port.HTTPS, 'HTTPS')
-    this.surroundings = { settings, vpc, outbound, ...(settings.production && { logKey: this.#logKey() }) }
+    const logKey = settings.production ? this.#logKey() : undefined
+    const refused = new LogGroup(this, 'RefusedTraffic', {
+      retention: settings.logRetention,
+      removalPolicy: settings.production ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+      ...(logKey && { encryptionKey: logKey }),
+    })
+    // What is let through is known to the services' own logs; what is refused is an intruder, or a mistake in a security group.
+    vpc.addFlowLog('RefusedTrafficLog', {
+      trafficType: FlowLogTrafficType.REJECT,
+      destination: FlowLogDestination.toCloudWatchLogs(refused),
+    })
+    const alarmTopic = new Topic(this, 'Alarms', {
+      topicName: `iot-telemetry-${settings.stage}-alarms`,
+      displayName: `iot-telemetry ${settings.stage}`,
+      enforceSSL: true,
+    })
+    if (settings.alarmEmail) alarmTopic.addSubscription(new EmailSubscription(settings.alarmEmail))
+    this.surroundings = { settings, vpc, outbound, alarmTopic, ...(logKey && { logKey }) }
   }
 
   #logKey(): Key {

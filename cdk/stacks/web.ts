@@ -51,6 +51,7 @@ export class WebStack extends Stack {
     const distribution = new Distribution(this, 'Distribution', {
       comment: `iot-telemetry ${settings.stage}`,
       httpVersion: HttpVersion.HTTP2_AND_3,
+      ...(settings.webAclArn && { webAclId: settings.webAclArn }),
       defaultBehavior: {
         origin: S3BucketOrigin.withOriginAccessControl(bucket),
         viewerProtocolPolicy: ViewerProtocolPolicy.REDIRECT_TO_HTTPS,

@@ -1,15 +1,13 @@
-import * as v from 'valibot'
 import { noteFullBlocks } from '../data/completeness.ts'
 import { deleteOldRollups, dropOldPartitions } from '../data/drop-old-data.ts'
 import { ensurePartitions } from '../data/partitions.ts'
-import { historyEnvironment, readEnvironment, retentionEnvironment } from '../runtime/environment.ts'
+import { historyEnvironment, masterEnvironment, readEnvironment, retentionEnvironment } from '../runtime/environment.ts'
 import { frame, logger } from '../runtime/frame.ts'
 import { openPostgresAsMaster } from '../runtime/postgres.ts'
-import { readDatabaseSecret } from '../runtime/secrets.ts'
+import { readMasterUser } from '../runtime/secrets.ts'
 
 const environment = readEnvironment({
-  DATABASE_SECRET_ARN: v.string(),
-  LOCAL_ROLE_PASSWORD: v.optional(v.string()),
+  ...masterEnvironment,
   ...retentionEnvironment,
   ...historyEnvironment,
 })
@@ -21,8 +19,9 @@ const DELETE_FOR_MS = 30_000
  * blocks of the ledger are full. Throwing means retry, and in the end an alarm.
  */
 export const handler = frame(async () => {
-  const secret = await readDatabaseSecret(environment.DATABASE_SECRET_ARN)
-  const { db, close } = openPostgresAsMaster(secret, environment.LOCAL_ROLE_PASSWORD === undefined)
+  const { PGHOST: host, PGPORT: port, PGDATABASE: dbname, LOCAL_ROLE_PASSWORD } = environment
+  const user = await readMasterUser(environment.DATABASE_SECRET_ARN)
+  const { db, close } = openPostgresAsMaster({ ...user, host, port, dbname }, LOCAL_ROLE_PASSWORD === undefined)
   try {
     const now = Date.now()
     const made = await ensurePartitions(db, now, environment.HOT_RETENTION_DAYS)

@@ -3,11 +3,20 @@ import * as v from 'valibot'
 const Port = v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number))
 const Url = v.pipe(v.string(), v.url())
 
+/** Where the database is. */
+const databaseEnvironment = { PGHOST: v.string(), PGPORT: v.optional(Port, '5432'), PGDATABASE: v.string() }
+
+/** What openPostgresAsMaster needs. */
+export const masterEnvironment = {
+  ...databaseEnvironment,
+  DATABASE_SECRET_ARN: v.string(),
+  /** Only where the database has no IAM: local/ and tests. */
+  LOCAL_ROLE_PASSWORD: v.optional(v.string()),
+}
+
 /** What openPostgres needs. Without PGPASSWORD (only local/ and tests set it) an IAM token is used, over TLS. */
 export const postgresEnvironment = {
-  PGHOST: v.string(),
-  PGPORT: v.optional(Port, '5432'),
-  PGDATABASE: v.string(),
+  ...databaseEnvironment,
   PGUSER: v.string(),
   PGPASSWORD: v.optional(v.string()),
   AWS_REGION: v.optional(v.string(), 'us-east-1'),

@@ -4,7 +4,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { logger } from './frame.ts'
 import { preparing } from './prepared-statements.ts'
-import type { DatabaseSecret } from './secrets.ts'
+import type { MasterUser } from './secrets.ts'
 
 // Epoch milliseconds and seqs are int8 and below 2^53: numbers, not the strings that pg gives by default.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -17,6 +17,12 @@ export interface Postgres<Database> {
   pool: pg.Pool
   db: Kysely<Database>
   close: () => Promise<void>
+}
+
+interface MasterConnection extends MasterUser {
+  host: string
+  port: number
+  dbname: string
 }
 
 interface PostgresSettings {
@@ -47,8 +53,8 @@ export function openPostgres<Database>(settings: PostgresSettings): Postgres<Dat
  * The same as master, for migrations and partitions, which may take long.
  * `tls` is false only where LOCAL_ROLE_PASSWORD says that this is no AWS database.
  */
-export function openPostgresAsMaster<Database>(secret: DatabaseSecret, tls: boolean): Postgres<Database> {
-  const { host, port, username: user, password, dbname: database } = secret
+export function openPostgresAsMaster<Database>(master: MasterConnection, tls: boolean): Postgres<Database> {
+  const { host, port, username: user, password, dbname: database } = master
   return open({ host, port, database, user, password, ...(tls ? { ssl: awsCertificates } : {}) })
 }
 

@@ -10,16 +10,10 @@ export async function readSecret(arn: string): Promise<string> {
   return SecretString
 }
 
-const DatabaseSecret = v.object({
-  host: v.string(),
-  port: v.number(),
-  username: v.string(),
-  password: v.string(),
-  dbname: v.string(),
-})
-export type DatabaseSecret = v.InferOutput<typeof DatabaseSecret>
+const MasterUser = v.object({ username: v.string(), password: v.string() })
+export type MasterUser = v.InferOutput<typeof MasterUser>
 
-/** The master's credentials, in the form in which RDS generates them. */
-export async function readDatabaseSecret(arn: string): Promise<DatabaseSecret> {
-  return v.parse(DatabaseSecret, JSON.parse(await readSecret(arn)))
+/** The master user of the database, in the form in which RDS keeps it. Its password changes while functions run: not to be cached. */
+export async function readMasterUser(arn: string): Promise<MasterUser> {
+  return v.parse(MasterUser, JSON.parse(await readSecret(arn)))
 }

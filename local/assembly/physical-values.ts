@@ -55,13 +55,13 @@ const VALUES: Record<string, Values> = {
   'AWS::ApiGatewayV2::Route': (resource) => ({ ref: madeId(resource) }),
   'AWS::ApiGatewayV2::Stage': ({ property }) => ({ ref: property('StageName') }),
   'AWS::SecretsManager::Secret': (resource) => ({ ref: secretArn(resource), attributes: { Id: secretArn(resource) } }),
-  'AWS::SecretsManager::SecretTargetAttachment': ({ property }) => ({ ref: property('SecretId') }),
   'AWS::RDS::DBInstance': (resource, { database }) => ({
     ref: madeId(resource),
     attributes: {
       'Endpoint.Address': database.host,
       'Endpoint.Port': String(database.port),
       DbiResourceId: madeId(resource),
+      'MasterUserSecret.SecretArn': arn('secretsmanager', `secret:rds!db-${madeId(resource)}`),
     },
   }),
   'AWS::ElastiCache::ReplicationGroup': (resource, { redis }) => ({

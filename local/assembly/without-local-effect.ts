@@ -34,5 +34,6 @@ export const WITHOUT_LOCAL_EFFECT: Record<string, string> = {
   'AWS::SNS::Subscription': 'nobody is paged',
   'AWS::SNS::Topic': 'only alarms publish to it: nobody is paged',
   'AWS::SNS::TopicPolicy': 'nobody is paged',
+  'AWS::WAFv2::WebACL': 'nobody attacks this machine',
   'AWS::SQS::QueuePolicy': 'only refuses what does not come over TLS, which nothing here uses',
 }

@@ -6,6 +6,7 @@ import * as v from 'valibot'
 import { arn } from '../aws-identity.ts'
 import type { Assembly, ResolvedResource } from '../assembly/assembly.ts'
 import { isAllowed, type Role } from './roles.ts'
+import { masterSecretArn } from '../secrets-manager.ts'
 
 export interface Need {
   /** ARN. */
@@ -64,7 +65,10 @@ export function unmetNeeds(needs: Need[], roles: Map<string, Role>): string[] {
 function needsOfFunction(assembly: Assembly, resource: ResolvedResource): Need[] {
   const { Role, LoggingConfig, VpcConfig, Environment } = v.parse(FunctionProperties, resource.properties)
   const variables = Object.values(Environment.Variables).map(String)
-  const secrets = assembly.resources('AWS::SecretsManager::Secret').map((secret) => String(assembly.ref(secret)))
+  const secrets = [
+    ...assembly.resources('AWS::SecretsManager::Secret').map((secret) => String(assembly.ref(secret))),
+    ...assembly.resources('AWS::RDS::DBInstance').map((database) => masterSecretArn(assembly, database)),
+  ]
   const logStream = arn('logs', `log-group:${LoggingConfig.LogGroup}:log-stream:any`)
   const need = (action: string, on: string): Need => ({
     ...{ role: Role, service: 'lambda.amazonaws.com', action, resource: on },

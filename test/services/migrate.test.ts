@@ -12,11 +12,13 @@ let database: TestDatabase
 beforeAll(async () => {
   database = await createDatabase()
   const { host, port, user, password } = inject('postgres')
-  const secret = { host, port, username: user, password, dbname: database.name }
   mockClient(SecretsManagerClient)
     .on(GetSecretValueCommand)
-    .resolves({ SecretString: JSON.stringify(secret) })
+    .resolves({ SecretString: JSON.stringify({ username: user, password }) })
   Object.assign(process.env, {
+    PGHOST: host,
+    PGPORT: String(port),
+    PGDATABASE: database.name,
     DATABASE_SECRET_ARN: 'arn:secret',
     LOCAL_ROLE_PASSWORD: ROLE_PASSWORD,
     HOT_RETENTION_DAYS: '30',

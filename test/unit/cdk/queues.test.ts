@@ -105,9 +105,15 @@ describe.each(['dev', 'prod'])('queues of %s', (stage) => {
   it('have an alarm per heading of the runbook, named after it and the stage', () => {
     const runbook = readFileSync(join(import.meta.dirname, '../../../docs/runbook.md'), 'utf8')
     const headings = [...runbook.matchAll(/^## (.+)$/gm)].map(([, heading]) => `${heading!} [${stage}]`)
-    const alarms = resources<{ AlarmName: string }>(templates, 'AWS::CloudWatch::Alarm')
+    const alarms = resources<{ AlarmName: string; AlarmActions: unknown[]; OKActions: unknown[] }>(
+      templates,
+      'AWS::CloudWatch::Alarm',
+    )
     expect(alarms.map(({ properties }) => properties.AlarmName).toSorted()).toEqual(headings.toSorted())
     expect(alarms.length).toBeGreaterThanOrEqual(10)
+    for (const { properties } of alarms)
+      for (const told of [properties.AlarmActions, properties.OKActions])
+        expect(JSON.stringify(told), properties.AlarmName).toContain(`iot-telemetry-${stage}-network:`)
   })
 
   it('alarm for each message that reaches the quarantine, and when none gets on for longer than the longest pause', () => {

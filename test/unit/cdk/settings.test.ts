@@ -33,6 +33,10 @@ describe('settings', () => {
     [{ stage: 'toString' }, /stage=toString is not one of dev, prod/],
     [{ ingestProfile: 'fast' }, /ingestProfile=fast is not one of live, bulk/],
     [{ analysts: 'granix' }, /analysts=granix must be TENANT:ACCOUNT,…/],
+    [
+      { webAclArn: 'arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/a/b' },
+      /webAclArn=.* is not the ARN of a web ACL for CloudFront/,
+    ],
     [{ firebaseProjectId: '' }, /firebaseProjectId must be a text/],
   ])('refuse %o and say what is allowed', (context, message) => {
     expect(() => settings(context)).toThrow(message)
