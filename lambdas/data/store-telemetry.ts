@@ -46,6 +46,11 @@ interface Row {
   revision: number
 }
 
+export const LOCK_BUCKETS = 256
+
+/** Of a machine, as the statement takes them: the last byte of its id, which is random. */
+export const lockBucket = (machineId: string): number => parseInt(machineId.slice(-2), 16)
+
 /** `oldest`: epoch ms, the lower bound of the oldest hot day. */
 export async function storeTelemetry(
   pool: pg.Pool,

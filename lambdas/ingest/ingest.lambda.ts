@@ -1,10 +1,11 @@
 import { SQSClient } from '@aws-sdk/client-sqs'
 import { setImmediate } from 'node:timers/promises'
-import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
+import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import type { Database } from '../data/database.ts'
 import { machineRegister } from '../data/machine-register.ts'
 import { ensurePartitions, oldestHotDay } from '../data/partitions.ts'
 import { knownPlaces } from '../data/places.ts'
+import { LOCK_BUCKETS, lockBucket } from '../data/store-telemetry.ts'
 import { sendDeadLetters } from '../runtime/dead-letters.ts'
 import {
   postgresEnvironment,
@@ -18,7 +19,7 @@ import { openPostgres } from '../runtime/postgres.ts'
 import { openRedis } from '../runtime/redis.ts'
 import { type DeadLetter, judgeEach } from '../runtime/refusals.ts'
 import { retryLater } from '../runtime/retry-later.ts'
-import { addressReadings } from './address-readings.ts'
+import { type AddressedReading, addressReadings } from './address-readings.ts'
 import { announce } from './announce.ts'
 import { countReadings } from './count-readings.ts'
 import { noteSenders } from './note-senders.ts'
@@ -38,10 +39,7 @@ const sqs = new SQSClient()
 const places = knownPlaces(db)
 const machines = machineRegister(db)
 
-/**
- * Readings in one statement. A larger batch goes in parts: Postgres stores one while this process reads the next and
- * announces the one before.
- */
+/** Readings in one statement, more or less. A larger batch goes in parts, so that those stored are announced meanwhile. */
 const PART = 350
 
 /**
@@ -51,27 +49,32 @@ const PART = 350
 export const handler = frame(async (event: SQSEvent): Promise<SQSBatchResponse> => {
   const oldest = oldestHotDay(Date.now(), environment.HOT_RETENTION_DAYS)
   const refused: DeadLetter[] = []
-  const toRetry: SQSRecord[] = []
-  const parts: Promise<StoreResult>[] = []
+  const records = event.Records.map((record) => ({ record }))
 
-  for (let start = 0; start < event.Records.length; start += PART) {
-    const records = event.Records.slice(start, start + PART).map((record) => ({ record }))
-    const readings = judgeEach(records, refused, readTelemetry)
-    const { addressed, unaddressed } = await addressReadings({ places, machines }, readings, oldest, refused)
-    toRetry.push(...unaddressed)
-    parts.push(storeReadings({ pool, oldest, createPartitions }, addressed).then(tell))
-    await setImmediate() // the statement leaves before the next part is read
-  }
+  const readings = judgeEach(records, refused, readTelemetry)
+  const { addressed, unaddressed } = await addressReadings({ places, machines }, readings, oldest, refused)
+  const parts = inParts(addressed).map((part) => storeReadings({ pool, oldest, createPartitions }, part).then(tell))
   const stored = await Promise.all(parts)
   countReadings(stored)
-  for (const part of stored) {
-    refused.push(...part.refused)
-    toRetry.push(...part.unstored)
-  }
-
+  refused.push(...stored.flatMap((part) => part.refused))
+  const unstored = stored.flatMap((part) => part.unstored)
   const unsent = await sendDeadLetters(sqs, environment.DEAD_LETTER_QUEUE_URL, refused)
-  return retryLater(sqs, environment.QUEUE_URL, [...toRetry, ...unsent])
+  return retryLater(sqs, environment.QUEUE_URL, [...unaddressed, ...unstored, ...unsent])
 })
+
+/**
+ * Parts that have no lock in common, from any of them on: consumers whose batches are of the same machines then seldom
+ * wait for one another's commit.
+ */
+function inParts(readings: AddressedReading[]): AddressedReading[][] {
+  const count = Math.ceil(readings.length / PART)
+  const first = Math.floor(Math.random() * count)
+  const parts = Map.groupBy(
+    readings,
+    ({ machineId }) => (Math.floor((lockBucket(machineId) * count) / LOCK_BUCKETS) + first) % count,
+  )
+  return [...parts].sort(([one], [other]) => one - other).map(([, part]) => part)
+}
 
 /** After the commit: nothing here can undo it, or fail. The statement of the next part goes first. */
 async function tell(stored: StoreResult): Promise<StoreResult> {

@@ -22,7 +22,7 @@ declare
 begin
  -- Ascending, so that two batches never wait for each other; held to commit. The next statement's snapshot is taken
  -- after the lock, so it sees all that other batches have stored for these machines.
- perform pg_advisory_xact_lock(7001, b.bucket) from (select distinct uuid_hash(m) & 255 as bucket from unnest(p_machine) m order by 1) b;
+ perform pg_advisory_xact_lock(7001, b.bucket) from (select distinct get_byte(uuid_send(m), 15) as bucket from unnest(p_machine) m order by 1) b;
  now_us := (extract(epoch from clock_timestamp()) * 1000000)::int8; -- grows from one holder of the lock to the next
  with input as materialized (
   select u.idx::int as idx, u.tenant_id, u.machine_id, u.seq, u.seq >> 10 as block, (u.seq & 1023)::int as bit, u.ts, u.received_at,
