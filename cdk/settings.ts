@@ -8,7 +8,7 @@ export interface Batching {
 }
 
 /** `live` shows a reading soonest; `bulk` stores the most per second and adds up to a second of delay. */
-const INGEST_PROFILES = {
+export const INGEST_PROFILES = {
   live: { batchSize: 10 },
   bulk: { batchSize: 1000, windowSec: 1 },
 } as const satisfies Record<string, Batching>
@@ -26,7 +26,7 @@ interface StageSettings {
   historyRetentionDays: number
   logRetention: RetentionDays
   /** Concurrent invocations per consumer. Each holds one database connection, so their sum stays far below the instance's limit. */
-  maxConcurrency: { telemetry: number; status: number; fanOut: number }
+  maxConcurrency: { telemetry: number; lateTelemetry: number; status: number; fanOut: number }
   /** Reserved for the Api function, which bounds its connections; absent: the account's (a new account has 10 in all). */
   apiConcurrency?: number
 }
@@ -40,7 +40,7 @@ const STAGES = {
     hotRetentionDays: 30,
     historyRetentionDays: 90,
     logRetention: RetentionDays.ONE_WEEK,
-    maxConcurrency: { telemetry: 2, status: 2, fanOut: 2 },
+    maxConcurrency: { telemetry: 2, lateTelemetry: 2, status: 2, fanOut: 2 },
   },
   prod: {
     natGateways: 2,
@@ -50,7 +50,7 @@ const STAGES = {
     hotRetentionDays: 30,
     historyRetentionDays: 730,
     logRetention: RetentionDays.THREE_MONTHS,
-    maxConcurrency: { telemetry: 16, status: 4, fanOut: 16 },
+    maxConcurrency: { telemetry: 16, lateTelemetry: 4, status: 4, fanOut: 16 },
     apiConcurrency: 100,
   },
 } as const satisfies Record<string, StageSettings>

@@ -148,6 +148,7 @@ function endpointsOf(
       queues: {
         telemetry: queue('TelemetryQueueUrl'),
         telemetryDeadLetters: queue('TelemetryDeadLettersUrl'),
+        lateTelemetry: queue('LateTelemetryQueueUrl'),
         status: queue('StatusQueueUrl'),
         statusDeadLetters: queue('StatusDeadLettersUrl'),
         fanOut: queue('FanOutQueueUrl'),

@@ -22,6 +22,7 @@ export const Endpoints = v.strictObject({
     queues: v.strictObject({
       telemetry: Url,
       telemetryDeadLetters: Url,
+      lateTelemetry: Url,
       status: Url,
       statusDeadLetters: Url,
       fanOut: Url,

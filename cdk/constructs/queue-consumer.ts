@@ -29,6 +29,8 @@ export interface QueueConsumerProps {
   settings: Settings
   /** Begins the names of the alarms; each name is a heading of docs/runbook.md. */
   title: string
+  /** Where its dead letters go; absent: to a queue of its own. */
+  deadLetters?: Queue
   /** Ordered per message group. The sender gives each message its own deduplication id: equal items are all meant. */
   fifo?: boolean
   retention: Duration
@@ -40,7 +42,7 @@ export interface QueueConsumerProps {
   maxAge: Duration
   batching: Batching
   maxConcurrency: number
-  /** The function that takes the dead letters, and the variable that tells it of their queue. Absent: they stay there. */
+  /** The function that takes its own dead letters, and the variable that tells it of their queue. Absent: they stay there. */
   quarantine?: { handler: LambdaFunction; variable: string }
 }
 
@@ -62,12 +64,14 @@ export class QueueConsumer extends Construct {
     const { fifo, retention, timeout, maxReceiveCount } = props
     this.#props = props
     this.timeout = timeout
-    this.deadLetters = new Queue(this, 'DeadLetters', {
-      ...SAFE_QUEUE,
-      ...(fifo && { fifo }),
-      retentionPeriod: LONGEST_RETENTION,
-      visibilityTimeout: QUARANTINE_VISIBILITY,
-    })
+    this.deadLetters =
+      props.deadLetters ??
+      new Queue(this, 'DeadLetters', {
+        ...SAFE_QUEUE,
+        ...(fifo && { fifo }),
+        retentionPeriod: LONGEST_RETENTION,
+        visibilityTimeout: QUARANTINE_VISIBILITY,
+      })
     this.queue = new Queue(this, 'Queue', {
       ...SAFE_QUEUE,
       ...(fifo && FIFO_PER_GROUP),
@@ -111,9 +115,13 @@ export class QueueConsumer extends Construct {
   }
 
   #alarms(): void {
-    const { settings, title, maxAge, quarantine } = this.#props
+    const { settings, title, maxAge, quarantine, deadLetters } = this.#props
     const description = 'Messages were refused for good, or given up after many attempts.'
-    if (quarantine === undefined) {
+    if (quarantine !== undefined) {
+      const { handler, variable } = quarantine
+      const source = { settings, queue: this.deadLetters, variable, title, refused: 'dead letters', description }
+      takeIntoQuarantine(this, handler, source)
+    } else if (deadLetters === undefined) {
       alarm(this, 'DeadLettersAlarm', settings, {
         heading: `${title}: dead letters`,
         description,
@@ -123,10 +131,6 @@ export class QueueConsumer extends Construct {
         }),
         atLeast: 1,
       })
-    } else {
-      const { handler, variable } = quarantine
-      const source = { settings, queue: this.deadLetters, variable, title, refused: 'dead letters', description }
-      takeIntoQuarantine(this, handler, source)
     }
     alarm(this, 'AgeAlarm', settings, {
       heading: `${title}: messages wait too long`,

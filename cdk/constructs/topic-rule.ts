@@ -22,14 +22,16 @@ export interface TopicRuleProps {
   name: string
   description: string
   filter: string
+  /** Condition of the rules' SQL; absent: every publish. */
+  where?: string
   queue: IQueue
   /** Gets what could not be delivered to `queue`. */
   errors: IQueue
 }
 
-/** Sends every publish that a topic filter matches to a queue, with a role that can do only that. */
+/** Sends the publishes that a topic filter and a condition match to a queue, with a role that can do only that. */
 export class TopicRule extends Construct {
-  constructor(scope: Construct, id: string, { name, description, filter, queue, errors }: TopicRuleProps) {
+  constructor(scope: Construct, id: string, { name, description, filter, where, queue, errors }: TopicRuleProps) {
     super(scope, id)
     const role = new Role(this, 'Role', {
       description,
@@ -50,7 +52,7 @@ export class TopicRule extends Construct {
       ruleName: name,
       topicRulePayload: {
         description,
-        sql: `SELECT ${ENVELOPE} FROM '${filter}'`,
+        sql: `SELECT ${ENVELOPE} FROM '${filter}'${where === undefined ? '' : ` WHERE ${where}`}`,
         awsIotSqlVersion: '2016-03-23',
         actions: [toQueue(queue)],
         errorAction: toQueue(errors),

@@ -10,6 +10,7 @@ import { houseFunction, type Surroundings } from '../constructs/lambda.ts'
 import { QUARANTINE_TIMEOUT, QUARANTINE_VISIBILITY, takeIntoQuarantine } from '../constructs/quarantine.ts'
 import { LONGEST_RETENTION, QueueConsumer, SAFE_QUEUE } from '../constructs/queue-consumer.ts'
 import { TopicRule } from '../constructs/topic-rule.ts'
+import { INGEST_PROFILES } from '../settings.ts'
 import type { DataStack } from './data.ts'
 
 /**
@@ -18,7 +19,24 @@ import type { DataStack } from './data.ts'
  */
 const NEVER_GIVE_UP = 1000
 
-/** Broker to database: rules, queues and their consumers. Status has its own, so a telemetry backlog cannot make gateways look offline. */
+/** Age from which a reading is late: it had waited in a gateway, and nobody waits for it. */
+const LATE_FROM_MS = 60_000
+
+/** Each rule looks at the clock by itself: without it a reading of just that age could be taken by neither. Both may take it: it is stored once. */
+const OVERLAP_MS = 1_000
+
+/**
+ * Whether a telemetry message was taken so long before it came; false of one that does not say. It reads the payload by
+ * functions only: with a name of the JSON in it, a rule would not see bytes that are not JSON as they are.
+ * https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-where.html, "Example with non-JSON payload"
+ */
+const isOlderThan = (ageMs: number) =>
+  `get_or_default(timestamp() - get(decode(encode(*, 'base64'), 'base64'), 'timestamp') > ${String(ageMs)}, false)`
+
+/**
+ * Broker to database: rules, queues and their consumers. Status has its own, so a telemetry backlog cannot make gateways
+ * look offline; and so have late readings, so that what is live does not wait behind a plant's whole week.
+ */
 export class IngestStack extends Stack {
   /** Plants whose watchers have something new to see. It is consumed by the Live stack. */
   readonly fanOut: QueueConsumer
@@ -67,16 +85,33 @@ export class IngestStack extends Stack {
       maxConcurrency: maxConcurrency.telemetry,
       quarantine: { handler: quarantine, variable: 'TELEMETRY_DEAD_LETTERS_URL' },
     })
-    telemetry.deliverTo(
-      houseFunction(this, 'Ingest', surroundings, {
-        folder: 'ingest',
-        description: 'Stores readings exactly once and announces them',
-        memoryMb: 1024,
-        timeout: telemetry.timeout,
-        access: [...stores, telemetry.handling],
-        environment: { HOT_RETENTION_DAYS: String(settings.hotRetentionDays) },
-      }),
-    )
+    const lateTelemetry = new QueueConsumer(this, 'LateTelemetryQueue', {
+      settings,
+      title: 'Late telemetry',
+      retention: LONGEST_RETENTION,
+      timeout: telemetry.timeout,
+      maxReceiveCount: NEVER_GIVE_UP,
+      maxAge: Duration.hours(6),
+      batching: INGEST_PROFILES.bulk,
+      maxConcurrency: maxConcurrency.lateTelemetry,
+      deadLetters: telemetry.deadLetters,
+    })
+    // Two functions of one bundle: each knows the queue in which it hides what failed.
+    for (const [name, consumer, what] of [
+      ['Ingest', telemetry, 'readings'],
+      ['LateIngest', lateTelemetry, 'readings that gateways have kept'],
+    ] as const) {
+      consumer.deliverTo(
+        houseFunction(this, name, surroundings, {
+          folder: 'ingest',
+          description: `Stores ${what} exactly once and announces them`,
+          memoryMb: 1024,
+          timeout: consumer.timeout,
+          access: [...stores, consumer.handling],
+          environment: { HOT_RETENTION_DAYS: String(settings.hotRetentionDays) },
+        }),
+      )
+    }
 
     alarm(this, 'PartitionAlarm', settings, {
       heading: 'Telemetry: a day had no partition',
@@ -171,9 +206,18 @@ export class IngestStack extends Stack {
 
     new TopicRule(this, 'TelemetryRule', {
       name: `iot_telemetry_${settings.stage}_telemetry`,
-      description: 'Every reading of every tenant, to the telemetry queue',
+      description: 'Readings as they are taken, and whatever is none, to the telemetry queue',
       filter: TELEMETRY_FILTER,
+      where: `NOT ${isOlderThan(LATE_FROM_MS + OVERLAP_MS)}`,
       queue: telemetry.queue,
+      errors: ruleErrors,
+    })
+    new TopicRule(this, 'LateTelemetryRule', {
+      name: `iot_telemetry_${settings.stage}_late_telemetry`,
+      description: 'Readings that a gateway has kept, to a queue of their own',
+      filter: TELEMETRY_FILTER,
+      where: isOlderThan(LATE_FROM_MS),
+      queue: lateTelemetry.queue,
       errors: ruleErrors,
     })
     new TopicRule(this, 'StatusRule', {
@@ -187,6 +231,7 @@ export class IngestStack extends Stack {
     const urls = {
       TelemetryQueueUrl: telemetry.queue,
       TelemetryDeadLettersUrl: telemetry.deadLetters,
+      LateTelemetryQueueUrl: lateTelemetry.queue,
       StatusQueueUrl: status.queue,
       StatusDeadLettersUrl: status.deadLetters,
       FanOutQueueUrl: this.fanOut.queue,

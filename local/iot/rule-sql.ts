@@ -1,6 +1,6 @@
 /**
- * The AWS IoT rule SQL that the templates use: `SELECT <function> AS <name>, … FROM '<topic filter>'`.
- * Any other form is an error that shows it.
+ * The AWS IoT rule SQL that the templates use: `SELECT <function> AS <name>, … FROM '<topic filter>'`, and of conditions
+ * the one on the age of the payload's `timestamp`. Any other form is an error that shows it.
  */
 
 /** What a rule sees of one publish. */
@@ -15,6 +15,7 @@ export interface Publish {
 
 export interface RuleQuery {
   filter: string
+  accepts(publish: Publish): boolean
   select(publish: Publish): Record<string, unknown>
 }
 
@@ -30,7 +31,7 @@ const FUNCTIONS: [pattern: RegExp, compile: (argument: string) => Expression][] 
 ]
 
 export function parseRuleSql(sql: string): RuleQuery {
-  const parts = /^\s*SELECT\s+(.+?)\s+FROM\s+'([^']+)'\s*;?\s*$/is.exec(sql)
+  const parts = /^\s*SELECT\s+(.+?)\s+FROM\s+'([^']+)'(?:\s+WHERE\s+(.+?))?\s*;?\s*$/is.exec(sql)
   if (!parts) throw new Error(`local/ does not know this form of rule SQL: ${sql}`)
   const columns = splitColumns(parts[1]!).map((column): [string, Expression] => {
     const [, source = column, name = ''] = /^(.+?)\s+AS\s+(\w+)$/is.exec(column) ?? []
@@ -42,7 +43,30 @@ export function parseRuleSql(sql: string): RuleQuery {
   })
   return {
     filter: parts[2]!,
+    accepts: parts[3] === undefined ? () => true : parseCondition(parts[3], sql),
     select: (publish) => Object.fromEntries(columns.map(([name, expression]) => [name, expression(publish)])),
+  }
+}
+
+const AGE_CONDITION =
+  /^(NOT )?get_or_default\(timestamp\(\) - get\(decode\(encode\(\*, 'base64'\), 'base64'\), 'timestamp'\) > (\d+), false\)$/i
+
+function parseCondition(text: string, sql: string): (publish: Publish) => boolean {
+  const [matched, not, ageMs] = AGE_CONDITION.exec(text) ?? []
+  if (matched === undefined) throw new Error(`local/ does not know "${text}" in this rule SQL: ${sql}`)
+  return ({ payload, receivedAt }) => {
+    const timestamp = timestampIn(payload)
+    const isOlder = typeof timestamp === 'number' && receivedAt - timestamp > Number(ageMs)
+    return not === undefined ? isOlder : !isOlder
+  }
+}
+
+/** `decode` gives an object where the bytes are JSON, else a text, of which `get` by a name gives nothing. */
+function timestampIn(payload: Buffer): unknown {
+  try {
+    return (JSON.parse(payload.toString()) as { timestamp?: unknown } | null)?.timestamp
+  } catch {
+    return undefined
   }
 }
 

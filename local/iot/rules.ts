@@ -1,4 +1,4 @@
-/** The rules engine: puts each publish on the queues of the rules whose topic filter it matches. */
+/** The rules engine: puts each publish on the queues of the rules whose topic filter and condition it matches. */
 import { randomUUID } from 'node:crypto'
 import { SqsStore } from '../../node_modules/fauxqs/dist/sqs/sqsStore.js'
 import type { Queue } from '../sqs/queue-server.ts'
@@ -25,7 +25,7 @@ export class RulesEngine {
   run(message: { topic: string; payload: Buffer; clientId: string }): void {
     const publish: Publish = { ...message, receivedAt: Date.now(), traceId: randomUUID() }
     for (const rule of this.#rules) {
-      if (!topicMatches(rule.query.filter, publish.topic)) continue
+      if (!topicMatches(rule.query.filter, publish.topic) || !rule.query.accepts(publish)) continue
       const body = JSON.stringify(rule.query.select(publish))
       try {
         send(rule.target, body)

@@ -9,19 +9,21 @@ import { type Consumer, startIngestSystem } from './ingest-system.ts'
 const BACKLOG = 200_000
 const LIVE_PER_SECOND = 100
 const BATCH = 1_000
-const CONSUMERS = 3
+/** Of the late readings, and of the live ones in batches of the profile `live`. */
+const LATE_CONSUMERS = 3
+const LIVE_CONSUMERS = 2
+const LIVE_BATCH = 10
 const LAMBDA_MEMORY_MB = 1_024
 
 export async function benchBacklog(): Promise<Figure[]> {
   const system = await startIngestSystem()
   try {
-    const consumers = await system.consumers(CONSUMERS)
-    const ages = await drain(consumers)
+    const ages = await drain(await system.consumers(LATE_CONSUMERS), await system.consumers(LIVE_CONSUMERS))
     const memory = await largestBatchMb(system.bundle, system.environment)
     return [
       {
-        what: `age of a live message when it is stored, ${LIVE_PER_SECOND}/s behind a backlog of ${BACKLOG.toLocaleString('en')} in one queue, ${CONSUMERS} consumers`,
-        measured: `p95 ${(percentile(ages, 95) / 1000).toFixed(1)} s, median ${(percentile(ages, 50) / 1000).toFixed(1)} s, of ${ages.length} live messages`,
+        what: `age of a live message when it is stored, ${LIVE_PER_SECOND}/s while a backlog of ${BACKLOG.toLocaleString('en')} is drained from its own queue, ${LATE_CONSUMERS} + ${LIVE_CONSUMERS} consumers`,
+        measured: `p95 ${(percentile(ages, 95) / 1000).toFixed(2)} s, median ${(percentile(ages, 50) / 1000).toFixed(2)} s, of ${ages.length} live messages`,
         toReach: 'p95 at most 5 s',
         reached: percentile(ages, 95) <= 5_000,
       },
@@ -37,47 +39,48 @@ export async function benchBacklog(): Promise<Figure[]> {
   }
 }
 
-/** First come, first served: what arrives live waits behind all that is there, as in the telemetry queue. */
-async function drain(consumers: Consumer[]): Promise<number[]> {
+/** Late readings and live ones come in queues of their own, as the two rules send them, into one database. */
+async function drain(late: Consumer[], live: Consumer[]): Promise<number[]> {
   const since = Date.now() - 24 * 3_600_000
   const firstSeq = Date.now()
   const step = (first: number, size: number) => ({ round: 0, first, size, firstSeq, seqStep: 1, since })
-  await Promise.all(consumers.map((consumer, n) => consumer.do({ store: readingsOf(step(n * MACHINES, MACHINES)) })))
-
-  const live: { reading: BenchReading; at: number }[] = []
-  const ages: number[] = []
-  const start = CONSUMERS * MACHINES
+  for (const [n, consumer] of [...late, ...live].entries()) {
+    await consumer.do({ store: readingsOf(step(n * MACHINES, MACHINES)) })
+  }
+  const start = (late.length + live.length) * MACHINES
   await Promise.all(
-    consumers.map((consumer, index) => {
+    late.map((consumer, index) => {
       const mine = []
-      for (let n = index; n < BACKLOG / BATCH; n += CONSUMERS) mine.push(step(start + n * BATCH, BATCH))
+      for (let n = index; n < BACKLOG / BATCH; n += late.length) mine.push(step(start + n * BATCH, BATCH))
       return consumer.do({ prepare: mine })
     }),
   )
+  const waiting: { reading: BenchReading; at: number }[] = []
+  const ages: number[] = []
   let count = 0
-  const arrive = () => {
-    const reading = readingsOf({ ...step(start + BACKLOG + count++, 1), since: Date.now() - 3_600_000 })[0]!
-    live.push({ reading: { ...reading, timestamp: Date.now() }, at: Date.now() })
-  }
   const started = Date.now()
   const arriving = setInterval(() => {
-    while (count < ((Date.now() - started) / 1000) * LIVE_PER_SECOND) arrive()
+    while (count < ((Date.now() - started) / 1000) * LIVE_PER_SECOND) {
+      const [reading] = readingsOf(step(start + BACKLOG + count++, 1))
+      waiting.push({ reading: { ...reading!, timestamp: Date.now() }, at: Date.now() })
+    }
   }, 5)
-  let draining = consumers.length
+  let isDraining = true
+  const drained = Promise.all(late.map((consumer) => consumer.do({ run: true }))).then(() => {
+    isDraining = false
+    clearInterval(arriving)
+  })
   await Promise.all(
-    consumers.map(async (consumer) => {
-      await consumer.do({ run: true })
-      draining -= 1
-      // Until all that arrived during the drain is stored.
-      while (draining > 0 || live.length > 0) {
-        const batch = live.splice(0, BATCH)
+    live.map(async (consumer) => {
+      while (isDraining || waiting.length > 0) {
+        const batch = waiting.splice(0, LIVE_BATCH)
         if (batch.length > 0) await consumer.do({ store: batch.map(({ reading }) => reading) })
+        else await wait(5)
         for (const { at } of batch) ages.push(Date.now() - at)
-        if (draining === 0) clearInterval(arriving)
-        if (batch.length === 0) await wait(5)
       }
     }),
   )
+  await drained
   return ages
 }
 

@@ -125,16 +125,19 @@ async function useEveryRight(): Promise<void> {
   // The last that was heard of the gateway, long ago.
   await send(queues.status, status(plant, heartbeat(), { receivedAt: Date.now() - 600_000 }))
   await send(queues.telemetry, telemetry(plant, 'press', {}, { payload: 'no JSON' }))
+  await send(queues.lateTelemetry, telemetry(plant, 'press', {}, { payload: 'no JSON' }))
   await send(queues.status, status(plant, heartbeat(), { payload: 'no JSON' }))
   await vi.waitFor(async () => {
     const { items } = (await api.get('/dead-letters?code=invalid_json')) as DeadLetterPage
-    expect(items).toHaveLength(2)
+    expect(items).toHaveLength(3)
   }, 20_000)
   await api.post('/dead-letters/redrive', { code: 'invalid_json' })
   await invoke('iot-telemetry-dev-redrive')
 
   // Until its frame is there, a work item of the plant waits, and nobody needs to send another.
   await vi.waitFor(() => expect(watcher.messages.some(isOnline)).toBe(true), 10_000)
+  await send(queues.lateTelemetry, telemetry(plant, 'late', {}))
+  await vi.waitFor(() => expect(watcher.messages.some(isLate)).toBe(true), 10_000)
   await invoke(functionName('PresenceSweep'))
   watcher.stop()
   await api.post(`/gateways/${plant.thingName}/revoke`)
@@ -146,6 +149,9 @@ async function useEveryRight(): Promise<void> {
 const isOnline = (message: LiveServerMessage) =>
   message.type === 'delta' &&
   message.gateways.some(({ thingName, connection }) => thingName === plant.thingName && connection === 'online')
+
+const isLate = (message: LiveServerMessage) =>
+  message.type === 'delta' && message.machines.some(({ slug }) => slug === 'late')
 
 /** A gateway whose deletion has stopped before AWS IoT was told, and a Thing of none: the reconciler's to finish. */
 async function deleteHalfWay(): Promise<void> {

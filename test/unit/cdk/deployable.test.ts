@@ -57,6 +57,7 @@ describe.each(['dev', 'prod'])('stacks of %s', (stage) => {
       'Archive/ArchiveBucketName',
       'Ingest/FanOutDeadLettersUrl',
       'Ingest/FanOutQueueUrl',
+      'Ingest/LateTelemetryQueueUrl',
       'Ingest/RuleErrorsUrl',
       'Ingest/StatusDeadLettersUrl',
       'Ingest/StatusQueueUrl',

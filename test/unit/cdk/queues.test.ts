@@ -52,6 +52,7 @@ describe.each(['dev', 'prod'])('queues of %s', (stage) => {
     ])
     expect(consumers.toSorted()).toEqual([
       ['FanOutQueue', 'FanOut'],
+      ['LateTelemetryQueue', 'LateIngest'],
       ['RuleErrors', 'Quarantine'],
       ['StatusQueue', 'Status'],
       ['StatusQueueDeadLetters', 'Quarantine'],
@@ -62,7 +63,7 @@ describe.each(['dev', 'prod'])('queues of %s', (stage) => {
 
   it('keep what nobody has stored for 14 days, and dead letters in the order of their queue', () => {
     expect(queues.find(({ id }) => id.startsWith('RuleErrors'))?.properties.MessageRetentionPeriod).toBe(FOURTEEN_DAYS)
-    expect(consumed).toHaveLength(3)
+    expect(consumed).toHaveLength(4)
     for (const { id, properties } of consumed) {
       const target = properties.RedrivePolicy?.deadLetterTargetArn['Fn::GetAtt'][0]
       const deadLetters = queues.find((queue) => queue.id === target)
@@ -87,7 +88,7 @@ describe.each(['dev', 'prod'])('queues of %s', (stage) => {
   })
 
   it('keep telemetry and status through an outage of days, and live items for a minute', () => {
-    for (const name of ['TelemetryQueue', 'StatusQueue'])
+    for (const name of ['TelemetryQueue', 'LateTelemetryQueue', 'StatusQueue'])
       expect(consumed.find(({ id }) => id.startsWith(name))?.properties, name).toMatchObject({
         MessageRetentionPeriod: FOURTEEN_DAYS,
         RedrivePolicy: { maxReceiveCount: 1000 },

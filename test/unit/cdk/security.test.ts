@@ -71,6 +71,7 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
     const connects = (name: string) =>
       JSON.stringify(statements.filter(({ id }) => id.startsWith(`${name}Role`))).match(/\/iot_[a-z]+/g)
     expect(connects('Ingest')).toEqual(['/iot_ingest'])
+    expect(connects('LateIngest')).toEqual(['/iot_ingest'])
     expect(connects('Status')).toEqual(['/iot_ingest'])
     expect(connects('PresenceSweep')).toEqual(['/iot_ingest'])
     expect(connects('Quarantine')).toEqual(['/iot_quarantine'])
@@ -115,6 +116,7 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
       'Api',
       'Archive',
       'Ingest',
+      'LateIngest',
       'LiveSocket',
       'Migrate',
       'Partitions',
@@ -130,6 +132,7 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
       'Api',
       'FanOut',
       'Ingest',
+      'LateIngest',
       'LiveSocket',
       'PresenceSweep',
       'Status',

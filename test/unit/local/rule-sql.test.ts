@@ -26,6 +26,22 @@ describe('rule SQL', () => {
   it('knows segments of the topic', () => {
     expect(parseRuleSql("select topic(2) as tenant from 'factory/#'").select(publish)).toEqual({ tenant: 't' })
   })
+  it('sends by the age of the reading: each one somewhere, what is none to the live ones', () => {
+    const rule = (condition: string) => parseRuleSql(`SELECT topic() AS t FROM 'a' WHERE ${condition}`)
+    const older = (ageMs: number) =>
+      `get_or_default(timestamp() - get(decode(encode(*, 'base64'), 'base64'), 'timestamp') > ${ageMs}, false)`
+    const [live, late] = [rule(`NOT ${older(61_000)}`), rule(older(60_000))]
+    const takenBy = (payload: string | Buffer) => {
+      const message = { ...publish, payload: Buffer.from(payload) }
+      return [live.accepts(message) && 'live', late.accepts(message) && 'late'].filter(Boolean)
+    }
+    const aged = (ageMs: number) => JSON.stringify({ timestamp: publish.receivedAt - ageMs })
+    expect(takenBy(aged(60_000))).toEqual(['live'])
+    expect(takenBy(aged(60_500))).toEqual(['live', 'late'])
+    expect(takenBy(aged(61_001))).toEqual(['late'])
+    for (const poison of [publish.payload, '', 'null', '[1]', '{"timestamp":"1"}', '{}', aged(-1e9)])
+      expect(takenBy(poison)).toEqual(['live'])
+  })
   it.each([
     "SELECT * FROM 'a'",
     "SELECT topic() AS t FROM 'a' WHERE temperature > 5",
