@@ -47,8 +47,9 @@ export async function createDatabase(): Promise<TestDatabase> {
     async letIn(open) {
       await onServer(`alter database ${name} with allow_connections ${open}`)
       if (open) return
+      // Until they are gone: one that dies later would be met by the next statement, when all are let in again.
       await onServer(
-        `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}' and usename <> 'postgres'`,
+        `select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = '${name}' and usename <> 'postgres'`,
       )
     },
     close: () => master.end(),

@@ -23,6 +23,7 @@ const ENVIRONMENT: Record<string, string[]> = {
   Rollup: POSTGRES,
   Archive: [...POSTGRES, 'ARCHIVE_BUCKET', 'HOT_RETENTION_DAYS'],
   Ingest: [...POSTGRES, ...REDIS, ...QUEUES, 'HOT_RETENTION_DAYS'],
+  LateIngest: [...POSTGRES, ...REDIS, ...QUEUES, 'HOT_RETENTION_DAYS'],
   Status: [...POSTGRES, ...REDIS, ...QUEUES],
   PresenceSweep: [...POSTGRES, ...REDIS, 'FAN_OUT_QUEUE_URL', 'STATUS_QUEUE_URL'],
   Quarantine: [...POSTGRES, 'RULE_ERRORS_URL', 'STATUS_DEAD_LETTERS_URL', 'TELEMETRY_DEAD_LETTERS_URL'],

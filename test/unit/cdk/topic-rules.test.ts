@@ -17,10 +17,14 @@ const ENVELOPE =
 describe('IoT rules', () => {
   const templates = synthesize()
 
+  const older = (ageMs: number) =>
+    `get_or_default(timestamp() - get(decode(encode(*, 'base64'), 'base64'), 'timestamp') > ${ageMs}, false)`
+
   it.each([
-    ['Telemetry', `${ENVELOPE} FROM 'factory/+/+/+/+/telemetry'`],
+    ['Telemetry', `${ENVELOPE} FROM 'factory/+/+/+/+/telemetry' WHERE NOT ${older(61_000)}`],
+    ['LateTelemetry', `${ENVELOPE} FROM 'factory/+/+/+/+/telemetry' WHERE ${older(60_000)}`],
     ['Status', `${ENVELOPE} FROM 'ops/+/+/+/gateway/+/status'`],
-  ])('%s: wraps every publish and sends it to a queue of its own', (name, sql) => {
+  ])('%s: wraps publishes and sends them to a queue of its own', (name, sql) => {
     const { RuleName, TopicRulePayload: rule } = resource<RuleProperties>(
       templates,
       'AWS::IoT::TopicRule',
@@ -38,7 +42,7 @@ describe('IoT rules', () => {
   it('have a role each, which only its rule can take', () => {
     const rules = resources<RuleProperties>(templates, 'AWS::IoT::TopicRule')
     const roles = rules.map(({ properties }) => properties.TopicRulePayload.Actions[0]?.Sqs.RoleArn['Fn::GetAtt'][0])
-    expect(new Set(roles).size).toBe(2)
+    expect(new Set(roles).size).toBe(3)
     for (const [index, { properties }] of rules.entries()) {
       const role = resource(templates, 'AWS::IAM::Role', roles[index])
       expect(JSON.stringify(role.properties['AssumeRolePolicyDocument'])).toContain(`:rule/${properties.RuleName}`)
