@@ -68,6 +68,12 @@ export class DataStack extends Stack {
       schedule: Schedule.rate(Duration.minutes(1)),
       targets: [new Invoke(rollup)],
     })
+    alarm(this, 'RollupFailsAlarm', settings, {
+      heading: 'History: Rollup fails',
+      description: 'Five runs of Rollup within 15 minutes failed or could not start.',
+      metric: rollup.metricErrors({ period: Duration.minutes(15) }),
+      atLeast: 5,
+    })
     alarm(this, 'RollupAlarm', settings, {
       heading: 'History: hours wait to be rolled up',
       description: 'In half an hour no run of Rollup began with an empty queue.',

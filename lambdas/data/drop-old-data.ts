@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
 import pg from 'pg'
 import { forgetArchivedSeqs, isArchived } from './archive-days.ts'
 import { DAY_MS, oldestHotDay } from './partitions.ts'
@@ -74,19 +74,33 @@ async function retried(work: () => Promise<void>): Promise<void> {
 const ROWS_AT_ONCE = 20_000
 
 /** Deletes the rollups of days that are no longer kept, at most for so long: the rest waits for the next run. */
-export async function deleteOldRollups<T>(
+export const deleteOldRollups = <T>(db: Kysely<T>, now: number, historyRetentionDays: number, forMs: number) =>
+  deleteRows(db, 'rollups', sql`hour < ${oldestHotDay(now, historyRetentionDays) / HOUR_MS}`, forMs)
+
+/**
+ * The same for the dead letters of these days, whose readings history would no longer show. Those that somebody has asked
+ * to be redriven stay until they are.
+ */
+export const deleteOldDeadLetters = <T>(db: Kysely<T>, now: number, historyRetentionDays: number, forMs: number) =>
+  deleteRows(
+    db,
+    'quarantine',
+    sql`quarantined_at < ${oldestHotDay(now, historyRetentionDays)} and redrive_at is null`,
+    forMs,
+  )
+
+async function deleteRows<T>(
   db: Kysely<T>,
-  now: number,
-  historyRetentionDays: number,
+  table: string,
+  areOld: RawBuilder<unknown>,
   forMs: number,
 ): Promise<number> {
-  const before = oldestHotDay(now, historyRetentionDays) / HOUR_MS
   const until = Date.now() + forMs
   let total = 0
   for (;;) {
     const { numAffectedRows = 0n } = await sql`
-      delete from rollups where ctid = any(array(
-        select ctid from rollups where hour < ${before} limit ${ROWS_AT_ONCE}))`.execute(db)
+      delete from ${sql.id(table)} where ctid = any(array(
+        select ctid from ${sql.id(table)} where ${areOld} limit ${ROWS_AT_ONCE} for update skip locked))`.execute(db)
     total += Number(numAffectedRows)
     if (numAffectedRows < ROWS_AT_ONCE || Date.now() > until) return total
   }

@@ -1,5 +1,5 @@
 import { noteFullBlocks } from '../data/completeness.ts'
-import { deleteOldRollups, dropOldPartitions } from '../data/drop-old-data.ts'
+import { deleteOldDeadLetters, deleteOldRollups, dropOldPartitions } from '../data/drop-old-data.ts'
 import { ensurePartitions } from '../data/partitions.ts'
 import { historyEnvironment, masterEnvironment, readEnvironment, retentionEnvironment } from '../runtime/environment.ts'
 import { frame, logger } from '../runtime/frame.ts'
@@ -29,9 +29,11 @@ export const handler = frame(async () => {
     if (dropped.waiting > 0)
       logger.warn('Old days are kept until they are rolled up and archived', { days: dropped.waiting })
     const rollups = await deleteOldRollups(db, now, environment.HISTORY_RETENTION_DAYS, DELETE_FOR_MS)
-    logger.info('Partitions made ahead, old data dropped', { made, dropped: dropped.partitions, rollups })
+    const deadLetters = await deleteOldDeadLetters(db, now, environment.HISTORY_RETENTION_DAYS, DELETE_FOR_MS)
+    const old = { dropped: dropped.partitions, rollups, deadLetters }
+    logger.info('Partitions made ahead, old data dropped', { made, ...old })
     await noteFullBlocks(db)
-    return { made, dropped: dropped.partitions, rollups }
+    return { made, ...old }
   } finally {
     await close()
   }

@@ -2,7 +2,7 @@ import { v7 as uuid } from 'uuid'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest'
 import type { Database } from '../../lambdas/data/database.ts'
-import { deleteOldRollups, dropOldPartitions } from '../../lambdas/data/drop-old-data.ts'
+import { deleteOldDeadLetters, deleteOldRollups, dropOldPartitions } from '../../lambdas/data/drop-old-data.ts'
 import { DAY_MS, oldestHotDay } from '../../lambdas/data/partitions.ts'
 import { HOUR_MS } from '../../lambdas/data/rollup-queue.ts'
 import { storeTelemetry } from '../../lambdas/data/store-telemetry.ts'
@@ -163,4 +163,17 @@ test('rollups are deleted when their days are over, and no others', async () => 
   expect(await deleteOldRollups(master.db, now, 90, 1000)).toBe(5000)
   const { rows } = await database.master.query<{ hour: number }>('select hour from rollups order by 1')
   expect(rows.map(({ hour }) => hour)).toEqual([first, first + 1, first + 2])
+})
+
+test('dead letters are deleted when history forgets their day, except those that are on their way back', async () => {
+  const first = oldestHotDay(now, 90)
+  await database.master.query(
+    `insert into quarantine (id, message_id, queue, code, message, quarantined_at, redrive_at, body, payload_bytes, payload_head)
+     select gen_random_uuid(), name, 'telemetry', 'invalid_json', '', at, redrive_at, '', 0, ''
+     from (values ('old', $1::int8 - 1, null::int8), ('on its way', $1::int8 - 1, 1), ('kept', $1::int8, null)) v(name, at, redrive_at)`,
+    [first],
+  )
+  expect(await deleteOldDeadLetters(master.db, now, 90, 1000)).toBe(1)
+  const { rows } = await database.master.query<{ message_id: string }>('select message_id from quarantine order by 1')
+  expect(rows.map(({ message_id }) => message_id)).toEqual(['kept', 'on its way'])
 })
