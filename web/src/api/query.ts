@@ -3,7 +3,9 @@ export type Query = Readonly<Record<string, string | number | undefined>>
 const LARGEST_PAGE = 500
 
 export function queryOf(query: Query): string {
-  const said = Object.entries(query).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]))
+  const said = Object.entries(query).flatMap(([key, value]): [string, string][] =>
+    value === undefined ? [] : [[key, String(value)]],
+  )
   return `?${new URLSearchParams(said).toString()}`
 }
 
