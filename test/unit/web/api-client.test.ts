@@ -94,6 +94,21 @@ describe('api client', () => {
     expect(error).toMatchObject({ kind: 'problem', status, requestId: 'r-3', problem: { code } })
   })
 
+  it('changes only what is still as it was seen, and sends the version that it has compared', async () => {
+    const isAsSeen = ({ hello }: { hello: string }) => hello === 'you'
+    const same = clientOf(json(200, { hello: 'you' }, { etag: '"v1"' }), json(200, { hello: 'me' }))
+    expect(await same.client.change(Answer, '/v1/x', isAsSeen, { hello: 'me' })).toEqual({ hello: 'me' })
+    const [, [, init]] = same.fetchAnswer.mock.calls as [unknown, [string, RequestInit]]
+    expect([init.method, new Headers(init.headers).get('if-match')]).toEqual(['PATCH', '"v1"'])
+
+    const changed = clientOf(json(200, { hello: 'they' }, { etag: '"v2"' }))
+    const error = await failure(changed.client.change(Answer, '/v1/x', isAsSeen, { hello: 'me' }))
+    expect(error).toMatchObject({ status: 412, problem: { code: 'precondition_failed' } })
+    expect(changed.fetchAnswer).toHaveBeenCalledOnce()
+    const lost = clientOf(json(200, { hello: 'you' }, { etag: '"v1"' }), problem(412, 'precondition_failed'))
+    expect((await failure(lost.client.change(Answer, '/v1/x', isAsSeen, {}))).problem?.code).toBe('precondition_failed')
+  })
+
   it('does not pass on an answer that breaks the contract', async () => {
     const { client } = clientOf(json(200, { hello: 7 }))
     expect((await failure(client.get(Answer, '/v1/x'))).kind).toBe('unexpected')

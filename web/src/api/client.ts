@@ -22,6 +22,16 @@ export interface ApiClient {
   content(method: 'GET' | 'POST', path: string, accept: string): Promise<Response>
   post<T extends v.GenericSchema>(schema: T, path: string, body?: unknown): Promise<v.InferOutput<T>>
   patch<T extends v.GenericSchema>(schema: T, path: string, body: unknown): Promise<v.InferOutput<T>>
+  /**
+   * Changes what is still as the person has seen it: read once more, compared, and then changed only if it stays so. Else it fails
+   * with `precondition_failed`, and nothing of what somebody else has done meanwhile is lost.
+   */
+  change<T extends v.GenericSchema>(
+    schema: T,
+    path: string,
+    isAsSeen: (now: v.InferOutput<T>) => boolean,
+    body: unknown,
+  ): Promise<v.InferOutput<T>>
   delete<T extends v.GenericSchema>(schema: T, path: string, body?: unknown): Promise<v.InferOutput<T>>
 }
 
@@ -34,10 +44,11 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   const fetchAnswer = options.fetch ?? fetch
 
   async function send(request: Request, freshToken: boolean): Promise<Response> {
-    const { method, path, body, key, accept } = request
+    const { method, path, body, key, accept, ifMatch } = request
     const headers: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
     if (key !== undefined) headers['idempotency-key'] = key
     if (accept !== undefined) headers['accept'] = accept
+    if (ifMatch !== undefined) headers['if-match'] = ifMatch
     try {
       headers['authorization'] = `Bearer ${await options.idToken(freshToken)}`
       return await fetchAnswer(`${options.apiUrl}${path}`, {
@@ -58,7 +69,27 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   }
 
   async function call<T extends v.GenericSchema>(schema: T, method: string, path: string, body?: unknown) {
-    const request = { method, path, body, key: method === 'POST' ? newKey() : undefined }
+    return (await ask(schema, { method, path, body, key: method === 'POST' ? newKey() : undefined })).value
+  }
+
+  async function change<T extends v.GenericSchema>(
+    schema: T,
+    path: string,
+    isAsSeen: (now: v.InferOutput<T>) => boolean,
+    body: unknown,
+  ) {
+    const now = await ask(schema, { method: 'GET', path, body: undefined, key: undefined })
+    if (!isAsSeen(now.value)) {
+      const detail = 'Somebody else has changed it since it was shown.'
+      const about = { type: 'about:blank', title: detail, detail, status: 412, requestId: now.requestId ?? '' }
+      throw new ApiError('problem', detail, { status: 412, problem: { ...about, code: 'precondition_failed' } })
+    }
+    const request = { method: 'PATCH', path, body, key: undefined }
+    return (await ask(schema, { ...request, ...(now.etag !== null && { ifMatch: now.etag }) })).value
+  }
+
+  async function ask<T extends v.GenericSchema>(schema: T, request: Request) {
+    const { method, path } = request
     let answer = await readAnswer(await send(request, false))
     if (tokenRefused(answer)) answer = await readAnswer(await send(request, true))
     if (answer.serverTime !== undefined) options.onServerTime(answer.serverTime)
@@ -71,7 +102,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     if (!answer.ok || !parsed.success) {
       throw new ApiError('unexpected', `${method} ${path} answered ${status}`, { status, requestId })
     }
-    return parsed.output
+    return { value: parsed.output, etag: answer.etag, requestId }
   }
 
   /** An answer that is not JSON, untouched; a refusal is told as of any other call. */
@@ -94,6 +125,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     get: (schema, path) => call(schema, 'GET', path),
     post: (schema, path, body) => call(schema, 'POST', path, body),
     patch: (schema, path, body) => call(schema, 'PATCH', path, body),
+    change,
     delete: (schema, path, body) => call(schema, 'DELETE', path, body),
   }
 }
@@ -105,6 +137,7 @@ interface Request {
   /** `Idempotency-Key`: asked for twice, it is done once. */
   key: string | undefined
   accept?: string
+  ifMatch?: string
 }
 
 /** Not randomUUID, which a page without TLS (a plant's own network) does not have. */
@@ -118,6 +151,7 @@ interface Answer {
   body: unknown
   problem: Problem | undefined
   requestId: string | null
+  etag: string | null
   serverTime: number | undefined
 }
 
@@ -151,6 +185,7 @@ async function readAnswer(response: Response): Promise<Answer> {
     body,
     problem: response.ok ? undefined : problemOf(response, body, requestId),
     requestId,
+    etag: response.headers.get('etag'),
     serverTime: Number.isNaN(serverTime) ? undefined : serverTime,
   }
 }

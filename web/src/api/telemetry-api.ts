@@ -38,7 +38,8 @@ export interface TelemetryApi extends AlarmsApi {
   createPlant(plant: CreatePlant): Promise<Plant>
   machines(plantId: string): Promise<Machine[]>
   createMachine(plantId: string, machine: { slug: string; name: string | null }): Promise<Machine>
-  changeMachine(machineId: string, change: { name?: string | null; status?: 'active' | 'retired' }): Promise<Machine>
+  /** Fails when it is no longer as `seen`. */
+  changeMachine(seen: Machine, change: { name?: string | null; status?: 'active' | 'retired' }): Promise<Machine>
   /** Approves or retires all of them, or none. */
   changeMachines(machineIds: string[], status: 'active' | 'retired'): Promise<ChangedMachines>
   history(machineId: string, query: { tag: string; from: number; to: number; buckets: number }): Promise<History>
@@ -72,7 +73,8 @@ export interface TelemetryApi extends AlarmsApi {
   users(): Promise<UserAccount[]>
   inviteUser(user: CreateUser): Promise<InvitedUser>
   inviteUserAgain(userId: string): Promise<InvitedUser>
-  changeUser(userId: string, change: ChangeUser): Promise<UserAccount>
+  /** Fails when it is no longer as `seen`. */
+  changeUser(seen: UserAccount, change: ChangeUser): Promise<UserAccount>
   signOutUser(userId: string): Promise<UserAccount>
   signOutMe(): Promise<Me>
   changeMe(change: { locale: 'en' | 'es' | null }): Promise<Me>
@@ -93,7 +95,13 @@ export function createTelemetryApi(client: ApiClient): TelemetryApi {
     plants: () => allItems((page) => client.get(PlantPage, `/v1/plants${page({})}`)),
     createPlant: (plant) => client.post(Plant, '/v1/plants', plant),
     createMachine: (plantId, given) => client.post(Machine, `/v1/plants/${plantId}/machines`, given),
-    changeMachine: (machineId, change) => client.patch(Machine, machine(machineId), change),
+    changeMachine: (seen, change) =>
+      client.change(
+        Machine,
+        machine(seen.machineId),
+        ({ name, status }) => name === seen.name && status === seen.status,
+        change,
+      ),
     changeMachines: (machineIds, status) => client.patch(ChangedMachines, '/v1/machines', { machineIds, status }),
     machines: (plantId) => allItems((page) => client.get(MachinePage, `/v1/plants/${plantId}/machines${page({})}`)),
     history: (machineId, query) => client.get(History, `${machine(machineId)}/history${queryOf(query)}`),
@@ -124,7 +132,8 @@ export function createTelemetryApi(client: ApiClient): TelemetryApi {
     users: () => allItems((page) => client.get(UserAccountPage, `/v1/users${page({})}`)),
     inviteUser: (user) => client.post(InvitedUser, '/v1/users', user),
     inviteUserAgain: (userId) => client.post(InvitedUser, `/v1/users/${userId}/invite`),
-    changeUser: (userId, change) => client.patch(UserAccount, `/v1/users/${userId}`, change),
+    changeUser: (seen, change) =>
+      client.change(UserAccount, `/v1/users/${seen.userId}`, (now) => rightsOf(now) === rightsOf(seen), change),
     signOutUser: (userId) => client.post(UserAccount, `/v1/users/${userId}/sign-out`),
     signOutMe: () => client.post(Me, '/v1/me/sign-out'),
     changeMe: (change) => client.patch(Me, '/v1/me', change),
@@ -144,3 +153,6 @@ export function useTelemetryApi(): TelemetryApi {
   if (!api) throw new Error('main.ts provides the API before anything uses it')
   return api
 }
+
+const rightsOf = ({ role, plantAccess, disabled }: UserAccount): string =>
+  JSON.stringify([role, plantAccess === 'all' ? plantAccess : plantAccess.toSorted(), disabled])
