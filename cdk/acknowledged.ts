@@ -80,6 +80,9 @@ const WILDCARDS = ({ stage, analysts }: Told): Record<string, string> => ({
     'The same, from another stack.',
   '<Readings9F99D490.Arn>/readings/*': 'Files of each company and day.',
   '<Readings9F99D490.Arn>/staging/*': 'What is being written.',
+  [`iot-telemetry-${stage}-archive:ExportsOutputFnGetAttReadings9F99D490Arn02C94574/readings/*`]:
+    'The same, from another stack: the admin function hands a company its files, and removes them with it.',
+  [`iot-telemetry-${stage}-archive:ExportsOutputFnGetAttReadings9F99D490Arn02C94574/staging/*`]: 'As these.',
   ...Object.fromEntries(
     Object.keys(analysts).flatMap((tenant) => [
       [`<Readings9F99D490.Arn>/readings/tenant=${tenant}/*`, 'An analyst reads the files of one company.'],

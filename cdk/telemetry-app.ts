@@ -38,10 +38,10 @@ export function telemetryApp(props: AppProps = {}): App {
 
   const network = new NetworkStack(app, 'Network', named('network'), settings)
   const data = new DataStack(app, 'Data', named('data'), network.surroundings)
-  new ArchiveStack(app, 'Archive', named('archive'), network.surroundings, data)
+  const archive = new ArchiveStack(app, 'Archive', named('archive'), network.surroundings, data)
   const ingest = new IngestStack(app, 'Ingest', named('ingest'), network.surroundings, data)
   const live = new LiveStack(app, 'Live', named('live'), network.surroundings, data, ingest)
-  const api = new ApiStack(app, 'Api', named('api'), network.surroundings, data, live)
+  const api = new ApiStack(app, 'Api', named('api'), network.surroundings, data, live, archive)
   new WebStack(app, 'Web', named('web'), network.surroundings, live, api)
 
   Aspects.of(app).add({

@@ -155,7 +155,7 @@ function endpointsOf(
         ruleErrors: queue('RuleErrorsUrl'),
       },
     },
-    s3: { url: queuesUrl, buckets: {} },
+    s3: { url: queuesUrl, buckets: { archive: assembly.output('Archive', 'ArchiveBucketName') } },
     firebase: { emulatorHost: firebaseHost, ...FIREBASE },
     metrics: { url: `http://127.0.0.1:${ports.api}/local/metrics` },
     iot: http(ports.aws),

@@ -14,6 +14,8 @@ export const AdminCommand = v.variant('command', [
   v.strictObject({ command: v.literal('tenant disable'), slug: Slug }),
   v.strictObject({ command: v.literal('tenant enable'), slug: Slug }),
   v.strictObject({ command: v.literal('tenant export'), slug: Slug, table: v.optional(v.string()), cursor: Cursor }),
+  /** Of `tenant export`: the archive's files. */
+  v.strictObject({ command: v.literal('tenant archive'), slug: Slug, cursor: Cursor }),
   v.strictObject({ command: v.literal('tenant delete'), slug: Slug, cursor: Cursor }),
   v.strictObject({
     command: v.literal('plant create'),
@@ -74,6 +76,17 @@ export const ExportedTable = v.object({
 })
 export type ExportedTable = v.InferOutput<typeof ExportedTable>
 
+/** A file of the archive. Whoever has the URL may get it for some minutes. */
+export const ArchivedFile = v.object({
+  /** `date=2026-01-31/….parquet` */
+  path: v.string(),
+  url: v.string(),
+  bytes: v.number(),
+  /** In hex. */
+  sha256: v.string(),
+})
+export type ArchivedFile = v.InferOutput<typeof ArchivedFile>
+
 /** `message` says what came of it, or what is in the way; `id` is of what is there now. */
 export const AdminAnswer = v.variant('status', [
   /** Whoever has the link sets the password, once: not part of the message, which is logged. */
@@ -86,6 +99,8 @@ export const AdminAnswer = v.variant('status', [
   v.object({ status: v.literal('tables'), message: v.string(), tables: v.array(ExportedTable) }),
   /** Rows as lines of JSON, compressed by gzip, in base64. Without a cursor the table is at its end. */
   v.object({ status: v.literal('rows'), message: v.string(), rows: v.string(), count: v.number(), cursor: Cursor }),
+  /** Without a cursor there are no more. */
+  v.object({ status: v.literal('files'), message: v.string(), files: v.array(ArchivedFile), cursor: Cursor }),
   /** There is more to do: call again, with the cursor, after `waitMs`. */
   v.object({ status: v.literal('working'), message: v.string(), cursor: v.string(), waitMs: v.number() }),
   /** Nothing is left; `counts` of what was looked at. */

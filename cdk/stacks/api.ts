@@ -13,6 +13,7 @@ import type { Construct } from 'constructs'
 import { alarm } from '../constructs/alarm.ts'
 import { END_GATEWAY, type IotAction, mayDoAtIot } from '../constructs/iot-rights.ts'
 import { type Access, houseFunction, type Surroundings } from '../constructs/lambda.ts'
+import type { ArchiveStack } from './archive.ts'
 import type { DataStack } from './data.ts'
 import type { LiveStack } from './live.ts'
 
@@ -56,6 +57,7 @@ export class ApiStack extends Stack {
     surroundings: Surroundings,
     { postgres, redis }: DataStack,
     live: LiveStack,
+    archive: ArchiveStack,
   ) {
     super(scope, id, props)
     const { settings } = surroundings
@@ -164,6 +166,7 @@ export class ApiStack extends Stack {
         redis.access,
         live.posting,
         accounts,
+        archive.handingOut,
         { statements: mayDoAtIot(this, [...END_GATEWAY, ...FIND_REMAINS]) },
       ],
     })

@@ -104,6 +104,21 @@ export class ArchiveStack extends Stack {
     new CfnOutput(this, 'ArchiveBucketName', { value: this.#archive.bucketName })
   }
 
+  /** To hand its files out, and to remove them. */
+  get handingOut(): Access {
+    return {
+      environment: { ARCHIVE_BUCKET: this.#archive.bucketName },
+      statements: [
+        new PolicyStatement({ actions: ['s3:ListBucket'], resources: [this.#archive.bucketArn] }),
+        new PolicyStatement({ actions: ['s3:GetObject'], resources: [this.#archive.arnForObjects('readings/*')] }),
+        new PolicyStatement({
+          actions: ['s3:DeleteObject'],
+          resources: [this.#archive.arnForObjects('readings/*'), this.#archive.arnForObjects('staging/*')],
+        }),
+      ],
+    }
+  }
+
   get #keeping(): Access {
     return {
       environment: { ARCHIVE_BUCKET: this.#archive.bucketName },

@@ -9,6 +9,7 @@ import type { Database } from '../data/database.ts'
 import { type Accounts, openAccounts } from '../runtime/accounts.ts'
 import { accountsEnvironment, postgresEnvironment, readEnvironment, redisEnvironment } from '../runtime/environment.ts'
 import { frame, logger } from '../runtime/frame.ts'
+import { Objects } from '../runtime/objects.ts'
 import { openPostgres } from '../runtime/postgres.ts'
 import { mqttEndpoint } from '../gateways/endpoint.ts'
 import { openRedis } from '../runtime/redis.ts'
@@ -19,6 +20,7 @@ const environment = readEnvironment({
   ...postgresEnvironment,
   ...redisEnvironment,
   ...accountsEnvironment,
+  ARCHIVE_BUCKET: v.string(),
   AWS_ENDPOINT_URL_IOT_DATA_PLANE: v.optional(v.string()),
 })
 
@@ -29,6 +31,7 @@ const iot = new IoTClient({ maxAttempts: 10 })
 const services: Services = {
   db: openPostgres<Database>(environment).db,
   redis: openRedis(environment),
+  archive: new Objects(environment.ARCHIVE_BUCKET),
   iot,
   iotData: new IoTDataPlaneClient({
     // The account's own address, which is not the same everywhere; an address in the environment goes before it.

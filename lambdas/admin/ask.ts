@@ -9,6 +9,7 @@ export async function planOf(command: AdminCommand, ask: Ask): Promise<string | 
   switch (command.command) {
     case 'tenant list':
     case 'tenant export':
+    case 'tenant archive':
     case 'gateway list':
     case 'dead-letter list':
       return undefined

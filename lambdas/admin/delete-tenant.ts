@@ -4,12 +4,15 @@
  *   gateways   certificates, policies and Things at AWS IoT, then the connection
  *   accounts   at Firebase
  *   keys       in Redis, once the consumers have forgotten the tenant
+ *   archive    its objects in S3, once nobody is at a day of the tenant any more
  *   rows       of every table that has rows of tenants, the audit log with them
  *   proof      everything is looked through once more, and the tenant itself goes
  *
  * The cursor says where to go on. Who begins again without it finds the earlier steps done.
  */
 import type { AdminAnswer } from '../../schemas/admin.ts'
+import { busyUntil } from '../data/archive-days.ts'
+import { prefixOf } from '../data/archive-files.ts'
 import { forgetUsers } from '../data/cached-user.ts'
 import { closeConnections } from '../data/close-connections.ts'
 import { findTenantKeys, removeKeys, type TenantKeys } from '../data/tenant-keys.ts'
@@ -26,6 +29,9 @@ const STEP_MS = 15_000
 export const SETTLE_MS = 120_000
 const ROWS_AT_ONCE = 20_000
 const AT_ONCE = 5
+const OBJECTS_AT_ONCE = 200
+/** Between two looks at whether the archive is left alone. */
+const BUSY_WAIT_MS = 60_000
 
 interface Tenant {
   id: string
@@ -46,7 +52,7 @@ export async function deleteTenant(
   return step(services, tenant, after)
 }
 
-const STEPS: Record<string, Step> = { gateways, accounts, keys, rows, proof }
+const STEPS: Record<string, Step> = { gateways, accounts, keys, archive, rows, proof }
 
 const next = (cursor: string, message: string, waitMs = 0): AdminAnswer => ({
   status: 'working',
@@ -99,8 +105,26 @@ async function keys(services: Services, tenant: Tenant): Promise<AdminAnswer> {
   await removeKeys(services.redis, found)
   const left = await findTenantKeys(services.redis, await keysOf(services, tenant))
   if (left.length > 0) throw new Error(`Redis still has ${left.length} keys of ${tenant.slug}, such as ${left[0]}`)
-  return next('rows:', `${found.length} keys removed from Redis, none is left`)
+  return next('archive:', `${found.length} keys removed from Redis, none is left`)
 }
+
+/** No run begins with a tenant that is being deleted; one that is under way ends within its lease. */
+async function archive({ db, archive: objects }: Services, tenant: Tenant): Promise<AdminAnswer> {
+  const busyMs = (await busyUntil(db, tenant.id)) - Date.now()
+  if (busyMs > 0) return next('archive:', 'until the archive is left alone', Math.min(busyMs, BUSY_WAIT_MS))
+  const until = Date.now() + STEP_MS
+  const keys = await archivedKeys(objects, tenant)
+  for (let start = 0; start < keys.length; start += OBJECTS_AT_ONCE) {
+    if (Date.now() > until) return next('archive:', `${start} of ${keys.length} objects removed from the archive`)
+    await objects.remove(keys.slice(start, start + OBJECTS_AT_ONCE))
+  }
+  return next('rows:', `${keys.length} objects removed from the archive`)
+}
+
+const archivedKeys = async (objects: Services['archive'], { slug }: Pick<Tenant, 'slug'>): Promise<string[]> => [
+  ...(await objects.list(prefixOf('readings', slug))),
+  ...(await objects.list(prefixOf('staging', slug))),
+]
 
 async function rows({ db }: Services, tenant: Tenant): Promise<AdminAnswer> {
   const until = Date.now() + STEP_MS
@@ -117,10 +141,11 @@ async function rows({ db }: Services, tenant: Tenant): Promise<AdminAnswer> {
 }
 
 /** What the steps before could look for only while the rows told the names is held by their having come this far. */
-async function proof({ db, redis }: Services, tenant: Tenant): Promise<AdminAnswer> {
+async function proof({ db, redis, archive: objects }: Services, tenant: Tenant): Promise<AdminAnswer> {
   const counts: Record<string, number> = {}
   for (const table of await tablesToErase(db)) counts[table] = await countRows(db, tenant.id, table)
   const ids = { slug: tenant.slug, tenantId: tenant.id, userIds: [], firebaseUids: [] }
+  counts['archive'] = (await archivedKeys(objects, tenant)).length
   counts['redis'] = (await findTenantKeys(redis, ids)).length
   const left = Object.entries(counts).filter(([, count]) => count > 0)
   if (left.length > 0)

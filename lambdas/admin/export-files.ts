@@ -1,7 +1,8 @@
 /** Writes the tables of an export, each as CSV and as Parquet, a page at a time: memory holds one page, whatever the size. */
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { createWriteStream, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { gunzipSync } from 'node:zlib'
 import { fileWriter, ParquetWriter, type SchemaElement } from 'hyparquet-writer'
@@ -36,6 +37,29 @@ export async function exportFiles(slug: string, folder: string, ask: Ask, tell: 
     await files.close()
     tell(`${table.name}: ${count} rows`)
   }
+  await exportArchive(slug, join(folder, 'archive'), ask, tell)
+}
+
+/** The files of the archive as they are. Throws when one is not what the manifest says. */
+async function exportArchive(slug: string, folder: string, ask: Ask, tell: (line: string) => void): Promise<void> {
+  let count = 0
+  let cursor: string | undefined
+  do {
+    const page = await ask({ command: 'tenant archive', slug, ...(cursor !== undefined && { cursor }) })
+    if (page.status !== 'files') throw new Error(page.message)
+    for (const { path, url, sha256 } of page.files) {
+      const answer = await fetch(url)
+      if (!answer.ok) throw new Error(`archive/${path}: S3 answers ${answer.status}`)
+      const bytes = Buffer.from(await answer.arrayBuffer())
+      if (createHash('sha256').update(bytes).digest('hex') !== sha256)
+        throw new Error(`archive/${path} is not what was archived: see the runbook, "Archive: verification failed"`)
+      mkdirSync(dirname(join(folder, path)), { recursive: true })
+      writeFileSync(join(folder, path), bytes)
+      count += 1
+    }
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  tell(`archive: ${count} files`)
 }
 
 function openTable(folder: string, { name, columns }: ExportedTable) {

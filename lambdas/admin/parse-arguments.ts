@@ -25,7 +25,7 @@ export const USAGE = `Usage: npm run admin -- <command> [--yes] [--function NAME
 const DEFAULT_FUNCTION = 'iot-telemetry-dev-admin'
 
 /** Positional arguments of each command, by the names that AdminCommand has for them. */
-const POSITIONALS: Record<AdminCommand['command'], string[]> = {
+const POSITIONALS: Record<Exclude<AdminCommand['command'], 'tenant archive'>, string[]> = {
   'tenant list': [],
   'tenant create': ['slug'],
   'tenant disable': ['slug'],

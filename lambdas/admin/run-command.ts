@@ -11,6 +11,7 @@ import { listGatewaysOf, listTenants } from '../data/tenants.ts'
 import { deleteTenant } from './delete-tenant.ts'
 import { disableOrEnableTenant } from './disable-tenant.ts'
 import { exportTenant } from './export-tenant.ts'
+import { listArchive } from './list-archive.ts'
 import { type Command, noTenant, refused, type Services } from './services.ts'
 
 export function runCommand(services: Services, command: AdminCommand, requestId: string): Promise<AdminAnswer> {
@@ -24,6 +25,8 @@ export function runCommand(services: Services, command: AdminCommand, requestId:
       return disableOrEnableTenant(services, command, requestId)
     case 'tenant export':
       return exportTenant(services, command)
+    case 'tenant archive':
+      return listArchive(services, command)
     case 'tenant delete':
       return deleteTenant(services, command)
     case 'plant create':

@@ -5,6 +5,7 @@ import type { Kysely } from 'kysely'
 import type { AdminAnswer, AdminCommand } from '../../schemas/admin.ts'
 import type { Database } from '../data/database.ts'
 import type { Accounts } from '../runtime/accounts.ts'
+import type { Objects } from '../runtime/objects.ts'
 import type { Redis } from '../runtime/redis.ts'
 
 export type Command<Name extends AdminCommand['command']> = Extract<AdminCommand, { command: Name }>
@@ -15,6 +16,7 @@ export interface Services {
   iot: IoTClient
   iotData: IoTDataPlaneClient
   sockets: ApiGatewayManagementApiClient
+  archive: Objects
   /** Opened by the commands that need it only. */
   accounts: () => Promise<Accounts>
 }

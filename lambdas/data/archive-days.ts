@@ -147,3 +147,13 @@ export async function isArchived<T>(db: Kysely<T>, partition: string, day: numbe
 export async function forgetArchivedSeqs<T>(db: Kysely<T>, day: number): Promise<void> {
   await sql`delete from archived_seqs where day <= ${day}`.execute(db)
 }
+
+/** Until when somebody may be at a day of the tenant (epoch ms); 0 when nobody is. */
+export async function busyUntil(db: Kysely<Database>, tenantId: string): Promise<number> {
+  const { until } = await db
+    .selectFrom('archive_days')
+    .select(({ fn }) => fn.max('busy_until').as('until'))
+    .where('tenant_id', '=', tenantId)
+    .executeTakeFirstOrThrow()
+  return until ?? 0
+}

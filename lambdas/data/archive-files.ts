@@ -104,3 +104,21 @@ export async function replaceByStaged(db: Kysely<Database>, { tenantId, day }: T
 export async function setLive(db: Kysely<Database>, id: string): Promise<void> {
   await db.updateTable('archive_files').set({ state: 'live' }).where('id', '=', id).execute()
 }
+
+/** Live files of all days, by id, after the one with that id. */
+export function filesOfTenant(
+  db: Kysely<Database>,
+  tenantId: string,
+  after: string | undefined,
+  limit: number,
+): Promise<ArchiveFile[]> {
+  return db
+    .selectFrom('archive_files')
+    .selectAll()
+    .where('tenant_id', '=', tenantId)
+    .where('state', '=', 'live')
+    .$if(after !== undefined, (query) => query.where('id', '>', after!))
+    .orderBy('id')
+    .limit(limit)
+    .execute()
+}

@@ -17,9 +17,6 @@ export interface MessagesOf {
   /** Days since 1970-01-01, UTC. */
   day: number
   machineIds?: readonly string[] | undefined
-  /** Epoch ms within the day; `to` is not included. */
-  from?: number
-  to?: number
   /** Only those that archived_seqs does not know. */
   notArchived?: boolean
   /** Only what comes after this one. */
@@ -51,12 +48,12 @@ export async function* copyMessages(client: pg.ClientBase, messages: MessagesOf)
 const LINE_END = 0x0a
 
 /** Values are of ours, not of anybody's text: uuids and numbers. */
-function selectOf({ tenantId, day, machineIds, from, to, notArchived = false, after }: MessagesOf): string {
+function selectOf({ tenantId, day, machineIds, notArchived = false, after }: MessagesOf): string {
   const uuids = machineIds?.map(uuid).join()
   return `select e.machine_id, e.ts, e.seq, e.received_at, e.values, e.quality from telemetry_events e
     ${notArchived ? `left join archived_seqs a on a.machine_id = e.machine_id and a.day = ${number(day)}` : ''}
     where e.tenant_id = ${uuid(tenantId)}
-      and e.ts >= ${number(Math.max(day * DAY_MS, from ?? 0))} and e.ts < ${number(Math.min((day + 1) * DAY_MS, to ?? Infinity))}
+      and e.ts >= ${number(day * DAY_MS)} and e.ts < ${number((day + 1) * DAY_MS)}
       ${uuids === undefined ? '' : `and e.machine_id = any(array[${uuids}]::uuid[])`}
       ${notArchived ? 'and (a.seqs is null or not a.seqs @> e.seq)' : ''}
       ${after === undefined ? '' : `and (e.machine_id, e.ts, e.seq) > (${uuid(after.machineId)}, ${number(after.ts)}, ${number(after.seq)})`}

@@ -42,7 +42,6 @@ export interface Database {
   archive_queue: ArchiveQueue
   archive_files: ArchiveFiles
   archived_seqs: ArchivedSeqs
-  exports: Exports
 }
 
 export interface Tenants {
@@ -471,25 +470,4 @@ export interface ArchivedSeqs {
   day: number
   /** Multirange as text. */
   seqs: string
-}
-
-export interface Exports {
-  id: string
-  tenant_id: string
-  created_at: number
-  created_by: string
-  format: 'csv' | 'parquet'
-  from_ts: number
-  to_ts: number
-  machine_ids: string[]
-  plant_ids: string[]
-  tags: string[] | null
-  state: Generated<'waiting' | 'running' | 'done' | 'failed'>
-  attempts: Generated<number>
-  busy_until: number | null
-  progress: Generated<number>
-  samples: number | null
-  bytes: number | null
-  failure: string | null
-  finished_at: number | null
 }

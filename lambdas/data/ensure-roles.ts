@@ -9,7 +9,6 @@ const roles = [
   'iot_gateways',
   'iot_alarms',
   'iot_archive',
-  'iot_export',
 ]
 
 /**

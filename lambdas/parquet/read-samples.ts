@@ -1,5 +1,5 @@
 import { zstdDecompressSync } from 'node:zlib'
-import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetRead, type RowGroup } from 'hyparquet'
+import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetRead } from 'hyparquet'
 import type { SampleColumns } from './sample-block.ts'
 
 const compressors = { ZSTD: (bytes: Uint8Array) => zstdDecompressSync(bytes) }
@@ -9,26 +9,18 @@ const parsers = { timestampFromMilliseconds: (millis: bigint) => millis }
 
 type Name = keyof SampleColumns
 
-/** The row groups of a file that hold one of the machines, one after the other: these columns, whole row groups. */
-export async function* rowGroupsOf<Names extends Name>(
+/** These columns of the row groups of a file, one after the other. */
+async function* rowGroupsOf<Names extends Name>(
   file: AsyncBuffer,
   names: readonly Names[],
-  machineIds?: readonly string[],
 ): AsyncGenerator<Pick<SampleColumns, Names>> {
   const metadata = await parquetMetadataAsync(file)
   let rowStart = 0
   for (const group of metadata.row_groups) {
     const rowEnd = rowStart + Number(group.num_rows)
-    if (machineIds === undefined || machineIds.some((id) => mayHold(group, id)))
-      yield await readRows(file, metadata, names, { rowStart, rowEnd })
+    yield await readRows(file, metadata, names, { rowStart, rowEnd })
     rowStart = rowEnd
   }
-}
-
-function mayHold({ columns }: RowGroup, machineId: string): boolean {
-  const { statistics } = columns.find(({ meta_data }) => meta_data?.path_in_schema[0] === 'machine_id')!.meta_data!
-  if (typeof statistics?.min_value !== 'string' || typeof statistics.max_value !== 'string') return true
-  return statistics.min_value <= machineId && machineId <= statistics.max_value
 }
 
 async function readRows<Names extends Name>(

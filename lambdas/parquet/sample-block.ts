@@ -29,7 +29,7 @@ export interface SampleColumns {
 }
 
 /** Samples of a row group: enough for zstd to find what repeats, few enough for 512 MB. */
-export const BLOCK_SAMPLES = 250_000
+export const BLOCK_SAMPLES = 150_000
 
 /** Gathers messages, which come by machine and time, into the columns of one row group. */
 export class SampleBlock {
@@ -44,29 +44,25 @@ export class SampleBlock {
     return this.#samples >= BLOCK_SAMPLES
   }
 
-  /** Returns how many samples it has. */
-  add(message: Message): number {
-    const samples = Object.keys(message.values).length
-    this.#samples += samples
+  add(message: Message): void {
+    this.#samples += Object.keys(message.values).length
     const last = this.#machines.at(-1)
     if (last?.[0]!.machineId === message.machineId) last.push(message)
     else this.#machines.push([message])
-    return samples
   }
 
-  /** In the order of the archive, and empties itself. `tags`: only these. */
-  take(tags?: ReadonlySet<string>): SampleColumns {
+  /** In the order of the archive, and empties itself. */
+  take(): SampleColumns {
     const columns = emptyColumns(this.#samples)
     let row = 0
     for (const messages of this.#machines) {
       for (const tag of tagsOf(messages)) {
-        if (tags && !tags.has(tag)) continue
         for (const message of messages) if (Object.hasOwn(message.values, tag)) setRow(columns, row++, message, tag)
       }
     }
     this.#machines.length = 0
     this.#samples = 0
-    return row === columns.ts.length ? columns : firstRows(columns, row)
+    return columns
   }
 }
 
@@ -82,12 +78,6 @@ const emptyColumns = (rows: number): SampleColumns => ({
   ...{ value: new Array<number | null>(rows), text: new Array<string | null>(rows) },
   ...{ ts: new BigInt64Array(rows), seq: new BigInt64Array(rows), received_at: new BigInt64Array(rows) },
 })
-
-function firstRows(columns: SampleColumns, rows: number): SampleColumns {
-  return Object.fromEntries(
-    Object.entries(columns).map(([name, values]: [string, unknown[] | BigInt64Array]) => [name, values.slice(0, rows)]),
-  ) as unknown as SampleColumns
-}
 
 function setRow(columns: SampleColumns, row: number, message: Message, tag: string): void {
   const value = message.values[tag] as Scalar

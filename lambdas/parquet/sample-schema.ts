@@ -1,5 +1,5 @@
 /**
- * The table of the archive and of exports: one row per sample, which is one tag of one message. So SQL asks for a tag as for
+ * The table of the archive: one row per sample, which is one tag of one message. So SQL asks for a tag as for
  * anything else, and each column holds one thing, which compresses best.
  *
  * A row group holds machines one after the other, of each its tags by name, of each tag its samples by time: a long run
@@ -32,5 +32,5 @@ const columns: SchemaElement[] = [
 
 export const SAMPLE_SCHEMA: SchemaElement[] = [{ name: 'samples', num_children: columns.length }, ...columns]
 
-/** Measured on noisy values: the times and values are smallest as they are, left to zstd; seqs grow by one each. */
+/** Measured on noisy values: times and values are smallest as they are, left to zstd; seqs grow by one each. */
 export const ENCODINGS = { ts: 'PLAIN', received_at: 'PLAIN', value: 'PLAIN', seq: 'DELTA_BINARY_PACKED' } as const

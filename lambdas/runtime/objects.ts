@@ -43,14 +43,8 @@ export class Objects {
     await this.put(key, createReadStream(path), contentType)
   }
 
-  /** `range`: first byte and the one after the last. */
-  async get(Key: string, range?: { start: number; end: number }): Promise<Uint8Array<ArrayBuffer>> {
-    const { Body } = await this.#client.send(
-      new GetObjectCommand({
-        ...{ Bucket: this.#Bucket, Key },
-        ...(range && { Range: `bytes=${range.start}-${range.end - 1}` }),
-      }),
-    )
+  async get(Key: string): Promise<Uint8Array<ArrayBuffer>> {
+    const { Body } = await this.#client.send(new GetObjectCommand({ Bucket: this.#Bucket, Key }))
     return (await Body!.transformToByteArray()) as Uint8Array<ArrayBuffer>
   }
 

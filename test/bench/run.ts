@@ -17,6 +17,7 @@ const benches: Record<string, () => Promise<Figure | Figure[]>> = {
   agent: async () => (await import('./agent.ts')).benchAgent(),
   'agent-backlog': async () => (await import('./agent.ts')).benchWholeBacklog(),
   'cold-start': async () => (await import('./cold-start.ts')).benchColdStart(),
+  archive: async () => (await import('./archive.ts')).benchArchive(),
   api: async () => (await import('./api.ts')).benchApi(),
   'row-security': async () => (await import('./row-security.ts')).benchRowSecurity(),
 }

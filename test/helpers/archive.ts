@@ -18,23 +18,32 @@ export async function startObjects() {
   const objects = new Objects(Bucket, client)
   const duckdb = await DuckDBInstance.create()
   const connection = await duckdb.connect()
+  /** Copies all files of the table, and gives the pattern of their paths; undefined when there is none. */
+  const download = async (): Promise<string | undefined> => {
+    const copy = join(folder, 'copy')
+    rmSync(copy, { recursive: true, force: true })
+    const keys = await objects.list('readings/')
+    for (const key of keys) {
+      mkdirSync(dirname(join(copy, key)), { recursive: true })
+      writeFileSync(join(copy, key), await objects.get(key))
+    }
+    return keys.length === 0 ? undefined : `${copy}/readings/*/*/*.parquet`
+  }
   return {
     objects,
     client,
     /** For files that are being written. */
     folder,
+    url: server.address,
+    download,
+    /** How many rows it gives. */
+    ask: async (sql: string) => (await connection.runAndReadAll(sql)).currentRowCount,
     /** The rows of a query in which `samples` is the table that Athena has; undefined when there is no file at all. */
     async query(sql: string): Promise<Record<string, unknown>[] | undefined> {
-      const copy = join(folder, 'copy')
-      rmSync(copy, { recursive: true, force: true })
-      const keys = await objects.list('readings/')
-      if (keys.length === 0) return undefined
-      for (const key of keys) {
-        mkdirSync(dirname(join(copy, key)), { recursive: true })
-        writeFileSync(join(copy, key), await objects.get(key))
-      }
+      const glob = await download()
+      if (glob === undefined) return undefined
       await connection.run(
-        `create or replace view samples as select * from read_parquet('${copy}/readings/*/*/*.parquet', hive_partitioning = true)`,
+        `create or replace view samples as select * from read_parquet('${glob}', hive_partitioning = true)`,
       )
       return (await connection.runAndReadAll(sql)).getRowObjectsJson()
     },

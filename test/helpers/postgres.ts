@@ -19,8 +19,7 @@ export interface TestDatabase {
       | 'iot_quarantine'
       | 'iot_gateways'
       | 'iot_alarms'
-      | 'iot_archive'
-      | 'iot_export',
+      | 'iot_archive',
   ): Record<string, string>
   /** Ends the connections of the roles and refuses new ones, or lets them in again. */
   letIn(open: boolean): Promise<void>

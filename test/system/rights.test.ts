@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
+import { HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest'
@@ -228,6 +229,16 @@ async function useRightsOverPeopleAndTenants(): Promise<void> {
   while (answer.status === 'working' && answer.waitMs === 0)
     answer = await admin({ command: 'tenant delete', slug: 'rights', cursor: answer.cursor })
   await second.closed
+  // The rest waits for the consumers; it may be gone on with at any step.
+  const files = await admin({ command: 'tenant archive', slug: 'norpan' })
+  if (files.status !== 'files') throw new Error(files.message)
+  expect((await fetch(files.files[0]!.url)).status).toBe(200)
+  const s3 = new S3Client({ endpoint: endpoints.s3.url, region, credentials: administrator, forcePathStyle: true })
+  const object = { Bucket: endpoints.s3.buckets.archive!, Key: 'readings/tenant=rights/date=2026-01-01/x.parquet' }
+  await s3.send(new PutObjectCommand({ ...object, Body: 'x' }))
+  await admin({ command: 'tenant delete', slug: 'rights', cursor: 'archive:' })
+  await expect(s3.send(new HeadObjectCommand(object))).rejects.toMatchObject({ name: 'NotFound' })
+  s3.destroy()
 }
 
 const heartbeat = () => ({

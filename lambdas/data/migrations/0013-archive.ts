@@ -1,8 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * What of the readings is in the archive (lambdas/archive/ explains how it gets there), and the exports that people have
- * asked for. `day`: days since 1970-01-01, UTC.
+ * What of the readings is in the archive; lambdas/archive/ explains how it gets there. `day`: days since 1970-01-01, UTC.
  */
 export const up = async (db: Kysely<unknown>): Promise<void> => {
   await sql`
@@ -56,44 +55,17 @@ create table archived_seqs (
 );
 create index archived_seqs_by_day on archived_seqs (day);
 
-create table exports (
-  id uuid primary key,
-  tenant_id uuid not null references tenants,
-  created_at int8 not null,
-  created_by uuid not null,
-  format text not null check (format in ('csv', 'parquet')),
-  from_ts int8 not null,
-  to_ts int8 not null,              -- not included
-  machine_ids uuid[] not null,
-  plant_ids uuid[] not null,        -- of the machines: who may not see all of them does not see the export
-  tags text[],                      -- null: all
-  state text not null default 'waiting' check (state in ('waiting', 'running', 'done', 'failed')),
-  attempts int4 not null default 0,
-  busy_until int8,
-  progress float8 not null default 0,  -- 0 to 1
-  samples int8,
-  bytes int8,
-  failure text,
-  finished_at int8
-);
-create index exports_by_time on exports (tenant_id, created_at, id);
-create index exports_to_do on exports (created_at) where state in ('waiting', 'running');
-
-grant usage on schema public to iot_archive, iot_export;
+grant usage on schema public to iot_archive;
 grant select on tenants, plants, machines, telemetry_events, rollup_progress, rollup_queue to iot_archive;
 grant select, insert, update, delete on archive_days, archive_queue, archive_files, archived_seqs to iot_archive;
 grant insert, update, select on archive_queue to iot_rollup;
-grant select on tenants, plants, machines, telemetry_events, archive_files to iot_export;
-grant select, delete on exports to iot_export;
-grant update (state, attempts, busy_until, progress, samples, bytes, failure, finished_at) on exports to iot_export;
-grant select, insert on exports to iot_api;
-grant select on archive_files to iot_admin;
+grant select on archive_files, archive_days to iot_admin;
 
 do $do$
 declare
   tab text;
 begin
-  foreach tab in array array['archive_days', 'archive_queue', 'archive_files', 'archived_seqs', 'exports'] loop
+  foreach tab in array array['archive_days', 'archive_queue', 'archive_files', 'archived_seqs'] loop
     execute format('alter table %I enable row level security', tab);
     execute format($p$create policy own_tenant on %I to iot_api
       using (tenant_id = (select nullif(current_setting('app.tenant_id', true), '')::uuid))$p$, tab);
@@ -102,15 +74,9 @@ begin
     'archive_queue', 'archive_files', 'archived_seqs'] loop
     execute format('create policy to_archive on %I to iot_archive using (true) with check (true)', tab);
   end loop;
-  -- Finds the next export whosever it is, and reads only what is of its tenant.
-  execute 'create policy to_export on exports to iot_export using (true)';
-  foreach tab in array array['tenants', 'plants', 'machines', 'telemetry_events', 'archive_files'] loop
-    execute format($p$create policy to_export on %I to iot_export
-      using (%I = (select nullif(current_setting('app.tenant_id', true), '')::uuid))$p$, tab,
-      case tab when 'tenants' then 'id' else 'tenant_id' end);
-  end loop;
 end $do$;
 create policy changed on archive_queue to iot_rollup using (true) with check (true);
 create policy every_tenant on archive_files for select to iot_admin using (true);
+create policy every_tenant on archive_days for select to iot_admin using (true);
 `.execute(db)
 }

@@ -17,6 +17,7 @@ beforeAll(async () => {
   database = await createDatabase()
   firebase = await startFirebase()
   Object.assign(process.env, database.environment('iot_admin'), {
+    ARCHIVE_BUCKET: 'none',
     REDIS_URL: inject('redisUrl'),
     FIREBASE_PROJECT_ID: PROJECT,
     FIREBASE_API_KEY: 'key',

@@ -1,5 +1,5 @@
 /** What the platform team does with whole tenants, on real Postgres, Redis, Firebase Auth and AWS IoT as local/ serves them. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ApiGatewayManagementApiClient, DeleteConnectionCommand } from '@aws-sdk/client-apigatewaymanagementapi'
@@ -17,6 +17,7 @@ import { openPostgres, type Postgres } from '../../../lambdas/runtime/postgres.t
 import { attachCertificate, createCertificate } from '../../../lambdas/gateways/certificate.ts'
 import { putPolicy, createThing } from '../../../lambdas/gateways/thing-and-policy.ts'
 import type { AdminAnswer, AdminCommand } from '../../../schemas/admin.ts'
+import { startObjects, type TestObjects } from '../../helpers/archive.ts'
 import { createCsr } from '../../helpers/csr.ts'
 import { type HttpApi, startHttpApi } from '../../helpers/http-api.ts'
 import { startTestIot, type TestIot } from '../../helpers/test-iot.ts'
@@ -24,6 +25,7 @@ import { createGateway, createMachines, createTenant, createUser, type TestTenan
 
 let api: HttpApi
 let iot: TestIot
+let store: TestObjects
 let postgres: Postgres<Database>
 let services: Services
 const sockets = mockClient(ApiGatewayManagementApiClient)
@@ -39,6 +41,7 @@ let theirs: Company
 beforeAll(async () => {
   api = await startHttpApi()
   iot = await startTestIot()
+  store = await startObjects()
   const { PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD } = api.database.environment('iot_admin') as Record<
     'PGHOST' | 'PGPORT' | 'PGDATABASE' | 'PGUSER' | 'PGPASSWORD',
     string
@@ -52,6 +55,7 @@ beforeAll(async () => {
     redis,
     iot: iot.iot,
     iotData: iot.iotData,
+    archive: store.objects,
     sockets: live,
     accounts: api.services.accounts,
   }
@@ -59,6 +63,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await postgres.close()
   await iot.close()
+  await store.stop()
   await api.close()
 })
 beforeEach(async () => {
@@ -87,6 +92,9 @@ async function fill(): Promise<Company> {
   const certificate = await createCertificate(iot.iot, await createCsr())
   const now = Date.now()
   const [machineId] = machineIds as [string, string]
+  const fileId = uuid()
+  await store.objects.put(`readings/tenant=${slug}/date=1970-01-02/${fileId}.parquet`, Buffer.from(slug), 'text/plain')
+  await store.objects.put(`staging/tenant=${slug}/date=1970-01-02/left.parquet`, Buffer.from(slug), 'text/plain')
   const ruleId = uuid()
   const rows: [text: string, values: unknown[]][] = [
     [
@@ -106,11 +114,9 @@ async function fill(): Promise<Company> {
     [`insert into archive_days (tenant_id, day) values ($1, 1)`, [tenantId]],
     [`insert into archive_queue (tenant_id, machine_id, day) values ($1, $2, 1)`, [tenantId, machineId]],
     [`insert into archived_seqs values ($1, $2, 1, '{[0,2)}')`, [tenantId, machineId]],
-    [`insert into archive_files values ($1, $2, 1, 'live', 1, 1, 1, '', 1, $3, 1, 1)`, [uuid(), tenantId, machineId]],
     [
-      `insert into exports (id, tenant_id, created_at, created_by, format, from_ts, to_ts, machine_ids, plant_ids)
-       values ($1, $2, 1, $1, 'csv', 0, 1, '{}', '{}')`,
-      [uuid(), tenantId],
+      `insert into archive_files values ($1, $2, 1, 'live', 1, 1, 1, sha256($4), 1, $3, 1, 1)`,
+      [fileId, tenantId, machineId, Buffer.from(slug)],
     ],
     [`insert into full_seqs values ($2, $1, '{[0,1024)}')`, [tenantId, machineId]],
     [`insert into gateway_connections values ($1, $2, 1, 'online', null, null, false)`, [tenantId, gatewayId]],
@@ -228,7 +234,7 @@ describe('deleting a tenant', () => {
     const done = await deleted()
     expect(done).toMatchObject({ status: 'deleted', message: `nothing is left of ${ours.slug}` })
     if (done.status !== 'deleted') throw new Error('not deleted')
-    expect(Object.keys(done.counts)).toEqual(expect.arrayContaining(['audit_log', 'machines', 'redis']))
+    expect(Object.keys(done.counts)).toEqual(expect.arrayContaining(['audit_log', 'machines', 'archive', 'redis']))
     expect(Object.values(done.counts).every((count) => count === 0)).toBe(true)
 
     expect(Object.values(await counts(ours.tenantId)).every((count) => count === 0)).toBe(true)
@@ -242,6 +248,9 @@ describe('deleting a tenant', () => {
     expect(Object.keys(iot.registry.state.things)).toEqual([theirs.thingName])
     expect(Object.keys(iot.registry.state.policies)).toEqual([theirs.thingName])
     expect(Object.values(iot.registry.state.certificates)).toHaveLength(1)
+
+    expect((await store.objects.list('')).filter((key) => key.includes(`tenant=${ours.slug}/`))).toEqual([])
+    expect((await store.objects.list('')).filter((key) => key.includes(`tenant=${theirs.slug}/`))).toHaveLength(2)
 
     expect(await counts(theirs.tenantId)).toEqual(before)
     expect(firebase.local.find(theirs.uid)).toBeDefined()
@@ -335,6 +344,11 @@ describe('exporting a tenant', () => {
   it('gives every row of every table as CSV and as Parquet, nothing of others, and no secret', async () => {
     const told: string[] = []
     await exportFiles(ours.slug, folder, run, (line) => told.push(line))
+    expect(told.at(-1)).toBe('archive: 1 files')
+    const [file] = globSync('archive/date=1970-01-02/*.parquet', { cwd: folder }) as [string]
+    expect(readFileSync(join(folder, file), 'utf8')).toBe(ours.slug)
+    expect(readdirSync(join(folder, 'archive'))).toHaveLength(1)
+    rmSync(join(folder, 'archive'), { recursive: true })
     const expected = await counts(ours.tenantId)
     delete expected['rollup_queue']
     delete expected['archive_queue']

@@ -131,7 +131,6 @@ describe('a company’s analyst', () => {
       expect(may(role, 's3:GetObject', `${readings}/${file}`), other).toBe(false)
       expect(may(role, 's3:ListBucket', readings, { 's3:prefix': `readings/tenant=${other}/` }), other).toBe(false)
       expect(may(role, 's3:GetObject', `arn:aws:s3:::Results/athena/${other}/x.csv`), other).toBe(false)
-      expect(may(role, 's3:GetObject', `arn:aws:s3:::Results/exports/tenant=${other}/x.csv`), other).toBe(false)
       const workGroup = `arn:aws:athena:here:0:workgroup/iot-telemetry-dev-${other}`
       expect(may(role, 'athena:GetQueryResults', workGroup), other).toBe(false)
     }

@@ -43,7 +43,7 @@ const ENVIRONMENT: Record<string, string[]> = {
   ],
   ReconcileGateways: POSTGRES,
   Authorizer: ['FIREBASE_PROJECT_ID'],
-  Admin: [...POSTGRES, ...REDIS, ...POSTING, ...ACCOUNTS],
+  Admin: [...POSTGRES, ...REDIS, ...POSTING, ...ACCOUNTS, 'ARCHIVE_BUCKET'],
 }
 
 describe('functions', () => {
