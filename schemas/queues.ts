@@ -36,6 +36,13 @@ export type RuleErrorMessage = v.InferOutput<typeof RuleErrorMessage>
 export const FanOutWorkItem = v.object({ tenant: Slug, plant: Slug })
 export type FanOutWorkItem = v.InferOutput<typeof FanOutWorkItem>
 
+/** A row of the outbox of alarms; with `target` one of its deliveries. All else stands in Postgres. */
+export const AlarmWorkItem = v.object({
+  outboxId: v.pipe(v.string(), v.uuid()),
+  target: v.optional(v.pipe(v.string(), v.regex(/^(user|webhook):[0-9a-f-]{36}$/))),
+})
+export type AlarmWorkItem = v.InferOutput<typeof AlarmWorkItem>
+
 /** What is published on the Redis channel `events:{tenant}:{plant}` after a reading has been committed. */
 export const TelemetryEvent = v.object({
   type: v.literal('telemetry'),

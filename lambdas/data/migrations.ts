@@ -11,6 +11,7 @@ import * as completeness from './migrations/0009-completeness.ts'
 import * as tenantLifecycle from './migrations/0010-tenant-lifecycle.ts'
 import * as reconcilingGateways from './migrations/0011-reconciling-gateways.ts'
 import * as alarms from './migrations/0012-alarms.ts'
+import * as writeAlarms from './migrations/0012-write-alarms.ts'
 import * as archive from './migrations/0013-archive.ts'
 
 /**
@@ -30,5 +31,6 @@ export const migrations: Record<string, Migration> = {
   '0010-tenant-lifecycle': tenantLifecycle,
   '0011-reconciling-gateways': reconcilingGateways,
   '0012-alarms': alarms,
+  '0012-write-alarms': writeAlarms,
   '0013-archive': archive,
 }

@@ -51,9 +51,12 @@ export const LOCK_BUCKETS = 256
 /** Of a machine, as the statement takes them: the last byte of its id, which is random. */
 export const lockBucket = (machineId: string): number => parseInt(machineId.slice(-2), 16)
 
+/** A pool, or a connection whose transaction the store is to be part of. */
+export type Connection = Pick<pg.Pool | pg.ClientBase, 'query'>
+
 /** `oldest`: epoch ms, the lower bound of the oldest hot day. */
 export async function storeTelemetry(
-  pool: pg.Pool,
+  pool: Connection,
   readings: ReadingToStore[],
   oldest: number,
 ): Promise<StoredTelemetry> {
@@ -107,7 +110,7 @@ const isOlder = (one: ReadingToStore, two: ReadingToStore) =>
   one.timestamp < two.timestamp || (one.timestamp === two.timestamp && one.seq < two.seq)
 
 async function callStore(
-  pool: pg.Pool,
+  pool: Connection,
   readings: ReadingToStore[],
   wholes: Set<ReadingToStore>,
   oldest: number,

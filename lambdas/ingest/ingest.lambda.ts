@@ -1,6 +1,7 @@
 import { SQSClient } from '@aws-sdk/client-sqs'
 import { setImmediate } from 'node:timers/promises'
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import { ruleBook } from '../alarms/rule-book.ts'
 import type { Database } from '../data/database.ts'
 import { machineRegister } from '../data/machine-register.ts'
 import { ensurePartitions, oldestHotDay } from '../data/partitions.ts'
@@ -8,6 +9,7 @@ import { knownPlaces } from '../data/places.ts'
 import { LOCK_BUCKETS, lockBucket } from '../data/store-telemetry.ts'
 import { sendDeadLetters } from '../runtime/dead-letters.ts'
 import {
+  alarmEnvironment,
   postgresEnvironment,
   queueEnvironment,
   readEnvironment,
@@ -21,6 +23,7 @@ import { type DeadLetter, judgeEach } from '../runtime/refusals.ts'
 import { retryLater } from '../runtime/retry-later.ts'
 import { type AddressedReading, addressReadings } from './address-readings.ts'
 import { announce } from './announce.ts'
+import { tellAlarms } from '../data/tell-alarms.ts'
 import { countReadings } from './count-readings.ts'
 import { noteSenders } from './note-senders.ts'
 import { noteUnits } from './note-units.ts'
@@ -31,6 +34,7 @@ const environment = readEnvironment({
   ...postgresEnvironment,
   ...redisEnvironment,
   ...queueEnvironment,
+  ...alarmEnvironment,
   ...retentionEnvironment,
 })
 const { pool, db } = openPostgres<Database>(environment)
@@ -38,6 +42,11 @@ const redis = openRedis(environment)
 const sqs = new SQSClient()
 const places = knownPlaces(db)
 const machines = machineRegister(db)
+const rules = ruleBook(db)
+const realtime = {
+  ...{ db, redis, sqs, fanOutQueueUrl: environment.FAN_OUT_QUEUE_URL },
+  alarmQueueUrl: environment.ALARM_QUEUE_URL,
+}
 
 /** Readings in one statement, more or less. A larger batch goes in parts, so that those stored are announced meanwhile. */
 const PART = 350
@@ -53,7 +62,7 @@ export const handler = frame(async (event: SQSEvent): Promise<SQSBatchResponse> 
 
   const readings = judgeEach(records, refused, readTelemetry)
   const { addressed, unaddressed } = await addressReadings({ places, machines }, readings, oldest, refused)
-  const parts = inParts(addressed).map((part) => storeReadings({ pool, oldest, createPartitions }, part).then(tell))
+  const parts = inParts(addressed).map((part) => storeReadings({ pool, rules, oldest, createPartitions }, part).then(tell))
   const stored = await Promise.all(parts)
   countReadings(stored)
   refused.push(...stored.flatMap((part) => part.refused))
@@ -79,9 +88,10 @@ function inParts(readings: AddressedReading[]): AddressedReading[][] {
 /** After the commit: nothing here can undo it, or fail. The statement of the next part goes first. */
 async function tell(stored: StoreResult): Promise<StoreResult> {
   await setImmediate()
+  await tellAlarms(realtime, stored.alarms)
   await noteSenders(db, [...stored.fresh, ...stored.duplicates])
   await noteUnits(db, stored)
-  await announce({ db, machines, redis, sqs, fanOutQueueUrl: environment.FAN_OUT_QUEUE_URL }, stored)
+  await announce({ ...realtime, machines }, stored)
   return stored
 }
 

@@ -1,11 +1,11 @@
 import type { SQSRecord } from 'aws-lambda'
-import type pg from 'pg'
 import type { MachineState } from '../../schemas/live.ts'
 import { isDataError, isMissingPartition, isTransient } from '../data/postgres-errors.ts'
-import { type StoredTelemetry, storeTelemetry } from '../data/store-telemetry.ts'
+import { NOTHING_WRITTEN, type WrittenAlarms } from '../data/write-alarm-changes.ts'
 import { logger, metrics } from '../runtime/frame.ts'
 import { type DeadLetter, Refusal } from '../runtime/refusals.ts'
 import { type AddressedReading, tooOld } from './address-readings.ts'
+import { type AlarmedStore, storeWithAlarms, type StoredWithAlarms } from './store-with-alarms.ts'
 
 export interface StoreResult {
   fresh: AddressedReading[]
@@ -17,10 +17,11 @@ export interface StoreResult {
   unheard: AddressedReading[]
   /** States that the batch has changed, by machine id. */
   states: Map<string, { state: MachineState; revision: number }>
+  /** That the batch has changed. */
+  alarms: WrittenAlarms
 }
 
-interface Store {
-  pool: pg.Pool
+interface Store extends AlarmedStore {
   /** Epoch ms, lower bound of the oldest hot day. */
   oldest: number
   createPartitions: () => Promise<unknown>
@@ -34,7 +35,7 @@ interface Store {
 export async function storeReadings(store: Store, readings: AddressedReading[], attempt = 1): Promise<StoreResult> {
   if (readings.length === 0) return emptyResult()
   try {
-    return sortByOutcome(readings, await storeTelemetry(store.pool, readings, store.oldest), attempt > 1)
+    return sortByOutcome(readings, await storeWithAlarms(store, readings, store.oldest), attempt > 1)
   } catch (error) {
     if (isDataError(error)) return halve(store, readings, error as Error)
     if (isMissingPartition(error)) metrics.addMetric('PartitionMissing', 'Count', 1)
@@ -74,11 +75,15 @@ async function halve(store: Store, readings: AddressedReading[], error: Error): 
     unstored: [...first.unstored, ...second.unstored],
     unheard: [...first.unheard, ...second.unheard],
     states: new Map([...first.states, ...second.states]),
+    alarms: {
+      alarmIds: [...first.alarms.alarmIds, ...second.alarms.alarmIds],
+      outboxIds: [...first.alarms.outboxIds, ...second.alarms.outboxIds],
+    },
   }
 }
 
-function sortByOutcome(readings: AddressedReading[], stored: StoredTelemetry, sentTwice: boolean): StoreResult {
-  const result = emptyResult()
+function sortByOutcome(readings: AddressedReading[], stored: StoredWithAlarms, sentTwice: boolean): StoreResult {
+  const result = { ...emptyResult(), alarms: stored.alarms }
   for (const [machineId, state] of stored.states) result.states.set(machineId, { state, revision: stored.revision })
   for (const [index, reading] of readings.entries()) {
     const outcome = stored.outcomes[index]!
@@ -103,4 +108,5 @@ function refusalOf(
 const emptyResult = (): StoreResult => ({
   ...{ fresh: [], duplicates: [], refused: [], unstored: [], unheard: [] },
   states: new Map(),
+  alarms: NOTHING_WRITTEN,
 })

@@ -36,6 +36,9 @@ export const accountsEnvironment = {
 /** What a consumer of a queue needs to refuse a message for good, or to have it back later. */
 export const queueEnvironment = { QUEUE_URL: Url, DEAD_LETTER_QUEUE_URL: Url, FAN_OUT_QUEUE_URL: Url }
 
+/** Where what is to be told of alarms is put. */
+export const alarmEnvironment = { ALARM_QUEUE_URL: Url }
+
 const Days = v.pipe(v.string(), v.regex(/^[1-9]\d*$/), v.transform(Number))
 
 /** Days of telemetry kept as raw events. One value per stage, the same for all functions. */

@@ -66,6 +66,7 @@ export async function startIngestSystem(): Promise<IngestSystem> {
     QUEUE_URL: 'http://127.0.0.1:9/000000000000/telemetry',
     DEAD_LETTER_QUEUE_URL: 'http://127.0.0.1:9/000000000000/dead-letters',
     FAN_OUT_QUEUE_URL: 'http://127.0.0.1:9/000000000000/fan-out.fifo',
+    ALARM_QUEUE_URL: 'http://127.0.0.1:9/000000000000/alarms',
     HOT_RETENTION_DAYS: String(HOT_RETENTION_DAYS),
     AWS_REGION: 'us-east-1',
     STAGE: 'bench',

@@ -122,6 +122,7 @@ async function start(folder: string, lifetime: Lifetime) {
   const live = {
     REDIS_URL: `redis://127.0.0.1:${cacheLine.port}`,
     FAN_OUT_QUEUE_URL: queueUrl('fan-out.fifo'),
+    ALARM_QUEUE_URL: queueUrl('alarms'),
   }
   const ingest = await consume('ingest', telemetry, 'iot_ingest', {
     ...live,

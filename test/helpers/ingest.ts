@@ -17,7 +17,7 @@ export async function startConsumer(
 ) {
   const { redisUrl = inject('redisUrl'), between = (itself: string) => Promise.resolve(itself) } = options
   const database = await createDatabase()
-  const queues = await startQueues('telemetry', 'dead-letters', 'fan-out.fifo')
+  const queues = await startQueues('telemetry', 'dead-letters', 'fan-out.fifo', 'alarms')
   const sqsUrl = await between(queues.environment.AWS_ENDPOINT_URL_SQS)
   const url = (name: string) => new URL(new URL(queues.url(name)).pathname, sqsUrl).href
   Object.assign(process.env, database.environment('iot_ingest'), queues.environment, {
@@ -26,6 +26,7 @@ export async function startConsumer(
     QUEUE_URL: url('telemetry'),
     DEAD_LETTER_QUEUE_URL: url('dead-letters'),
     FAN_OUT_QUEUE_URL: url('fan-out.fifo'),
+    ALARM_QUEUE_URL: url('alarms'),
     POWERTOOLS_SERVICE_NAME: entry,
     POWERTOOLS_METRICS_NAMESPACE: 'IotTelemetry',
   })

@@ -17,7 +17,7 @@ const MAY_IMPORT: Record<string, { folders: string[]; packages?: string[] }> = {
 
 /** Inside a folder: what each layer may import of it, besides its own files. Order: from the edge to the core. */
 /** What handler folders share, from the edge to the core: each may import those behind it. */
-const LAMBDA_SHARED = ['gateways', 'parquet', 'data', 'runtime']
+const LAMBDA_SHARED = ['gateways', 'alarms', 'parquet', 'data', 'runtime']
 const WEB_LAYERS: Record<string, string[]> = {
   components: ['live', 'history', 'api', 'auth'],
   live: ['api', 'auth'],
