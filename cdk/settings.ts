@@ -26,7 +26,7 @@ interface StageSettings {
   historyRetentionDays: number
   logRetention: RetentionDays
   /** Concurrent invocations per consumer. Each holds one database connection, so their sum stays far below the instance's limit. */
-  maxConcurrency: { telemetry: number; lateTelemetry: number; status: number; fanOut: number }
+  maxConcurrency: { telemetry: number; lateTelemetry: number; status: number; fanOut: number; alarms: number }
   /** Reserved for the Api function, which bounds its connections; absent: the account's (a new account has 10 in all). */
   apiConcurrency?: number
 }
@@ -40,7 +40,7 @@ const STAGES = {
     hotRetentionDays: 30,
     historyRetentionDays: 90,
     logRetention: RetentionDays.ONE_WEEK,
-    maxConcurrency: { telemetry: 2, lateTelemetry: 2, status: 2, fanOut: 2 },
+    maxConcurrency: { telemetry: 2, lateTelemetry: 2, status: 2, fanOut: 2, alarms: 2 },
   },
   prod: {
     natGateways: 2,
@@ -50,7 +50,7 @@ const STAGES = {
     hotRetentionDays: 30,
     historyRetentionDays: 730,
     logRetention: RetentionDays.THREE_MONTHS,
-    maxConcurrency: { telemetry: 16, lateTelemetry: 4, status: 4, fanOut: 16 },
+    maxConcurrency: { telemetry: 16, lateTelemetry: 4, status: 4, fanOut: 16, alarms: 4 },
     apiConcurrency: 100,
   },
 } as const satisfies Record<string, StageSettings>
@@ -65,8 +65,13 @@ export interface Firebase {
 /** A project whose name begins with `demo-` cannot exist at Google: until a real one is named, nobody can sign in. */
 export const DEMO_FIREBASE_PROJECT = 'demo-iot-telemetry'
 
+/** Of a domain that nobody can have: until a real one is named, no alarm is mailed. */
+export const DEMO_MAIL_FROM = 'alarms@iot-telemetry.example'
+
 export interface Settings extends StageSettings {
   stage: string
+  /** Sender of the mails about alarms; its domain is a verified identity of SES. */
+  mailFrom: string
   ingest: Batching
   firebase: Firebase
   /** Slugs of companies whose analysts may read their part of the archive, with the id of their AWS account. */
@@ -80,7 +85,7 @@ export interface Settings extends StageSettings {
 const WEB_ACL_ARN = /^arn:aws[\w-]*:wafv2:us-east-1:\d{12}:global\/webacl\/\S+$/
 
 /**
- * The settings of context `stage` (dev when absent), with `ingestProfile`, `firebaseProjectId`, `firebaseApiKey`,
+ * The settings of context `stage` (dev when absent), with `ingestProfile`, `mailFrom`, `firebaseProjectId`, `firebaseApiKey`,
  * `analysts`, `alarmEmail` and `webAclArn` over them. Throws, naming what is allowed, when a name is unknown.
  */
 export function settingsFrom(context: (key: string) => unknown): Settings {
@@ -97,6 +102,7 @@ export function settingsFrom(context: (key: string) => unknown): Settings {
     ...STAGES[stage],
     stage,
     ingest: INGEST_PROFILES[profile],
+    mailFrom: address('mailFrom', context('mailFrom') ?? DEMO_MAIL_FROM),
     firebase: {
       projectId,
       apiKey: text('firebaseApiKey', context('firebaseApiKey') ?? 'demo-api-key'),
@@ -119,6 +125,13 @@ function choose<T extends object>(key: string, value: unknown, choices: T): keyo
 function optional(key: string, context: (key: string) => unknown): string | undefined {
   const value = context(key)
   return value === undefined ? undefined : text(key, value)
+}
+
+function address(key: string, value: unknown): string {
+  const found = text(key, value)
+  if (!/^[^@\s]+@[^@\s]+$/.test(found))
+    throw new Error(`context ${key}=${found} is no e-mail address (cdk -c ${key}=…)`)
+  return found
 }
 
 function text(key: string, value: unknown): string {

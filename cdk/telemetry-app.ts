@@ -3,7 +3,8 @@ import { Alarm } from 'aws-cdk-lib/aws-cloudwatch'
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
 import { AwsSolutionsChecks } from 'cdk-nag'
 import { acknowledge, acknowledgedRules } from './acknowledged.ts'
-import { DEMO_FIREBASE_PROJECT, settingsFrom } from './settings.ts'
+import { DEMO_FIREBASE_PROJECT, DEMO_MAIL_FROM, settingsFrom } from './settings.ts'
+import { AlarmsStack } from './stacks/alarms.ts'
 import { ApiStack } from './stacks/api.ts'
 import { ArchiveStack } from './stacks/archive.ts'
 import { DataStack } from './stacks/data.ts'
@@ -39,9 +40,10 @@ export function telemetryApp(props: AppProps = {}): App {
   const network = new NetworkStack(app, 'Network', named('network'), settings)
   const data = new DataStack(app, 'Data', named('data'), network.surroundings)
   const archive = new ArchiveStack(app, 'Archive', named('archive'), network.surroundings, data)
-  const ingest = new IngestStack(app, 'Ingest', named('ingest'), network.surroundings, data)
+  const alarms = new AlarmsStack(app, 'Alarms', named('alarms'), network.surroundings, data)
+  const ingest = new IngestStack(app, 'Ingest', named('ingest'), network.surroundings, data, alarms)
   const live = new LiveStack(app, 'Live', named('live'), network.surroundings, data, ingest)
-  const api = new ApiStack(app, 'Api', named('api'), network.surroundings, data, live, archive)
+  const api = new ApiStack(app, 'Api', named('api'), network.surroundings, data, alarms, ingest, live, archive)
   new WebStack(app, 'Web', named('web'), network.surroundings, live, api)
 
   Aspects.of(app).add({
@@ -64,6 +66,11 @@ export function telemetryApp(props: AppProps = {}): App {
     Annotations.of(api).addWarningV2(
       'iot-telemetry:firebase',
       'No Firebase project is set, so nobody could sign in: add -c firebaseProjectId=… -c firebaseApiKey=…',
+    )
+  if (settings.mailFrom === DEMO_MAIL_FROM)
+    Annotations.of(alarms).addWarningV2(
+      'iot-telemetry:mail',
+      'No sender is set, so SES would refuse the mails about alarms: add -c mailFrom=alarms@your.domain, a verified identity of SES',
     )
   return app
 }

@@ -18,6 +18,7 @@ import type { Registry } from './iot/registry.ts'
 import { serveInvoke } from './lambda/invoke-endpoint.ts'
 import { openLogFile } from './lambda/log-file.ts'
 import type { Lifetime } from './lifetime.ts'
+import { serveMailbox } from './mailbox.ts'
 import { type Secrets, serveSecretsManager } from './secrets-manager.ts'
 import { FIREBASE } from './synth.ts'
 
@@ -31,6 +32,8 @@ export interface AwsOptions {
   secrets: Secrets
   deployment: Deployment
   guard: Guard
+  /** Where mails are kept. */
+  mailFile: string
 }
 
 export async function startAwsApis(lifetime: Lifetime, options: AwsOptions): Promise<void> {
@@ -40,6 +43,7 @@ export async function startAwsApis(lifetime: Lifetime, options: AwsOptions): Pro
   serveIotControlPlane(app, options.registry, options.authority, () => `localhost:${options.ports.mqtt}`)
   serveInvoke(app, options.deployment.functions)
   serveSecretsManager(app, options.secrets)
+  serveMailbox(app, options.mailFile)
   app.setNotFoundHandler((request, reply) =>
     reply
       .code(404)

@@ -93,7 +93,9 @@ async function start(options: CloudOptions, lifetime: Lifetime): Promise<Endpoin
   const deployment = await step.run('templates deployed', () =>
     deploy({ rootDir, assemblyDir, ports, postgres, redis, queues, guard, secrets, addresses, lifetime }),
   )
-  await startAwsApis(lifetime, { ports, registry, authority, secrets, deployment, guard })
+  await startAwsApis(lifetime, {
+    ...{ ports, registry, authority, secrets, deployment, guard, mailFile: path('mails.jsonl') },
+  })
   await step.run('database migrated', () => runTriggers(deployment))
   await step.run('APIs and web page', () => startProductApis(lifetime, { ports, deployment, firebaseHost, guard }))
   await step.run('event sources, schedules and MQTT broker', async () => {

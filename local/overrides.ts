@@ -18,6 +18,7 @@ const EVERYWHERE = (local: LocalAddresses): Record<string, string> => ({
   AWS_ENDPOINT_URL_IOT_DATA_PLANE: local.aws,
   AWS_ENDPOINT_URL_LAMBDA: local.aws,
   AWS_ENDPOINT_URL_SECRETS_MANAGER: local.aws,
+  AWS_ENDPOINT_URL_SESV2: local.aws,
   AWS_ENDPOINT_URL_SQS: local.sqsAndS3,
   AWS_ENDPOINT_URL_S3: local.sqsAndS3,
   /** The broker's certificate is signed by the local CA instead of Amazon's. */

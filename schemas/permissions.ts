@@ -82,6 +82,7 @@ export const OPERATIONS = {
   createAlarmWebhook: 'administer',
   changeAlarmWebhook: 'administer',
   deleteAlarmWebhook: 'administer',
+  testAlarmWebhook: 'administer',
   getMyNotifications: 'see',
   changeMyNotifications: 'see',
   createTicket: 'see',

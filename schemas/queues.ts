@@ -36,11 +36,14 @@ export type RuleErrorMessage = v.InferOutput<typeof RuleErrorMessage>
 export const FanOutWorkItem = v.object({ tenant: Slug, plant: Slug })
 export type FanOutWorkItem = v.InferOutput<typeof FanOutWorkItem>
 
-/** A row of the outbox of alarms; with `target` one of its deliveries. All else stands in Postgres. */
-export const AlarmWorkItem = v.object({
-  outboxId: v.pipe(v.string(), v.uuid()),
-  target: v.optional(v.pipe(v.string(), v.regex(/^(user|webhook):[0-9a-f-]{36}$/))),
-})
+/** Rows of the outbox of alarms, to be made into deliveries, or one such delivery. All else stands in Postgres. */
+export const AlarmWorkItem = v.union([
+  v.object({ outboxIds: v.pipe(v.array(v.pipe(v.string(), v.uuid())), v.minLength(1), v.maxLength(100)) }),
+  v.object({
+    outboxId: v.pipe(v.string(), v.uuid()),
+    target: v.pipe(v.string(), v.regex(/^(user|webhook):[0-9a-f-]{36}$/)),
+  }),
+])
 export type AlarmWorkItem = v.InferOutput<typeof AlarmWorkItem>
 
 /** What is published on the Redis channel `events:{tenant}:{plant}` after a reading has been committed. */

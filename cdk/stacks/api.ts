@@ -13,8 +13,10 @@ import type { Construct } from 'constructs'
 import { alarm } from '../constructs/alarm.ts'
 import { END_GATEWAY, type IotAction, mayDoAtIot } from '../constructs/iot-rights.ts'
 import { type Access, houseFunction, type Surroundings } from '../constructs/lambda.ts'
+import type { AlarmsStack } from './alarms.ts'
 import type { ArchiveStack } from './archive.ts'
 import type { DataStack } from './data.ts'
+import type { IngestStack } from './ingest.ts'
 import type { LiveStack } from './live.ts'
 
 /** Routes that ask for no user. An enrolment carries its own one-time token, a gateway signs what it asks. */
@@ -56,6 +58,8 @@ export class ApiStack extends Stack {
     props: StackProps,
     surroundings: Surroundings,
     { postgres, redis }: DataStack,
+    alarms: AlarmsStack,
+    ingest: IngestStack,
     live: LiveStack,
     archive: ArchiveStack,
   ) {
@@ -100,18 +104,6 @@ export class ApiStack extends Stack {
       ],
     }
 
-    const sealingKey = new Secret(this, 'WebhookKey', {
-      description: 'Seals the secrets of the webhooks of alarms in the database: without it they must be made anew',
-      generateSecretString: { passwordLength: 64, excludePunctuation: true },
-      removalPolicy: settings.production ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
-    })
-    const webhookKey: Access = {
-      environment: { WEBHOOK_KEY_SECRET_ARN: sealingKey.secretArn },
-      statements: [
-        new PolicyStatement({ actions: ['secretsmanager:GetSecretValue'], resources: [sealingKey.secretArn] }),
-      ],
-    }
-
     const api = houseFunction(this, 'Api', surroundings, {
       folder: 'api',
       description: 'The HTTP API',
@@ -122,7 +114,9 @@ export class ApiStack extends Stack {
         redis.access,
         live.posting,
         accounts,
-        webhookKey,
+        alarms.sealing,
+        alarms.deliveries.sending('ALARM_QUEUE_URL'),
+        ingest.fanOut.sending('FAN_OUT_QUEUE_URL'),
         { statements: mayDoAtIot(this, [...END_GATEWAY, ...MAKE_GATEWAY]) },
       ],
       environment: {

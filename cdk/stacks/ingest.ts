@@ -11,6 +11,7 @@ import { QUARANTINE_TIMEOUT, QUARANTINE_VISIBILITY, takeIntoQuarantine } from '.
 import { LONGEST_RETENTION, QueueConsumer, SAFE_QUEUE } from '../constructs/queue-consumer.ts'
 import { TopicRule } from '../constructs/topic-rule.ts'
 import { INGEST_PROFILES } from '../settings.ts'
+import type { AlarmsStack } from './alarms.ts'
 import type { DataStack } from './data.ts'
 
 /**
@@ -47,6 +48,7 @@ export class IngestStack extends Stack {
     props: StackProps,
     surroundings: Surroundings,
     { postgres, redis }: DataStack,
+    { deliveries }: AlarmsStack,
   ) {
     super(scope, id, props)
     const { settings } = surroundings
@@ -107,7 +109,7 @@ export class IngestStack extends Stack {
           description: `Stores ${what} exactly once and announces them`,
           memoryMb: 1024,
           timeout: consumer.timeout,
-          access: [...stores, consumer.handling],
+          access: [...stores, consumer.handling, deliveries.sending('ALARM_QUEUE_URL')],
           environment: { HOT_RETENTION_DAYS: String(settings.hotRetentionDays) },
         }),
       )
@@ -170,6 +172,25 @@ export class IngestStack extends Stack {
         period: Duration.minutes(5),
       }),
       atLeast: 1,
+    })
+
+    const alarmSweep = houseFunction(this, 'AlarmSweep', surroundings, {
+      folder: 'alarm-sweep',
+      description: 'Alarms of what does not come: silent machines, gateways that are offline, delays that end',
+      memoryMb: 512,
+      timeout: Duration.seconds(50), // below the schedule: one run at a time
+      access: [...stores, deliveries.sending('ALARM_QUEUE_URL'), telemetry.peeking('TELEMETRY_QUEUE_URL')],
+    })
+    new Rule(this, 'AlarmSweepSchedule', {
+      description: 'A machine that falls silent is seen within a minute of its rule’s time',
+      schedule: Schedule.rate(Duration.minutes(1)),
+      targets: [new Invoke(alarmSweep)],
+    })
+    alarm(this, 'AlarmSweepAlarm', settings, {
+      heading: 'Alarms: the sweep fails',
+      description: 'Silent machines and gateways that are offline raise no alarms.',
+      metric: alarmSweep.metricErrors({ period: Duration.minutes(5) }),
+      atLeast: 3,
     })
 
     const ruleErrors = new Queue(this, 'RuleErrors', {

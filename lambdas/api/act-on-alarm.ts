@@ -1,5 +1,6 @@
 import type { Alarm } from '../../schemas/alarms.ts'
-import { findAlarm } from '../data/alarms.ts'
+import { changedAlarms, findAlarm } from '../data/alarms.ts'
+import { announceAlarms } from '../data/announce-alarms.ts'
 import { type AlarmAction, changeAlarm } from '../data/change-alarm.ts'
 import { authorOf } from './alarm-plants.ts'
 import { ApiError, notFound } from './problem.ts'
@@ -8,7 +9,7 @@ import type * as v from 'valibot'
 
 type Call = Pick<
   ChangeCall<v.GenericSchema, v.GenericSchema, v.GenericSchema>,
-  'user' | 'requestId' | 'transaction'
+  'user' | 'requestId' | 'transaction' | 'services' | 'afterCommit'
 > & {
   params: { alarmId: string }
 }
@@ -24,6 +25,8 @@ export async function act(call: Call, action: AlarmAction): Promise<Alarm> {
     },
   })
   if (!isThere) throw notFound()
+  const [changed] = await changedAlarms(transaction, [params.alarmId])
+  call.afterCommit(() => announceAlarms(call.services, [changed!]))
   return (await findAlarm(transaction, user.tenantId, user.plantAccess, params.alarmId))!
 }
 

@@ -2,12 +2,14 @@
 import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
 import { IoTClient } from '@aws-sdk/client-iot'
 import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
+import { SQSClient } from '@aws-sdk/client-sqs'
 import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import * as v from 'valibot'
 import type { Database } from '../data/database.ts'
 import type { Accounts } from '../runtime/accounts.ts'
 import {
   accountsEnvironment,
+  alarmEnvironment,
   historyEnvironment,
   postgresEnvironment,
   readEnvironment,
@@ -29,6 +31,8 @@ const environment = readEnvironment({
   ...retentionEnvironment,
   ...historyEnvironment,
   ...accountsEnvironment,
+  ...alarmEnvironment,
+  FAN_OUT_QUEUE_URL: v.pipe(v.string(), v.url()),
   STAGE: v.string(),
   API_URL: v.pipe(v.string(), v.url()),
   REALTIME_URL: v.pipe(v.string(), v.url()),
@@ -49,6 +53,9 @@ const services = {
   stage: environment.STAGE,
   // Its endpoint comes from AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI.
   sockets: new ApiGatewayManagementApiClient(),
+  sqs: new SQSClient(),
+  fanOutQueueUrl: environment.FAN_OUT_QUEUE_URL,
+  alarmQueueUrl: environment.ALARM_QUEUE_URL,
   webhookKey: sealingKey(environment.WEBHOOK_KEY_SECRET_ARN),
   accounts: () => (accounts ??= openedAccounts()),
   apiUrl: environment.API_URL.replace(/\/$/, ''),

@@ -65,6 +65,7 @@ import { route as changeAlarmWebhook } from './routes/change-alarm-webhook.ts'
 import { route as deleteAlarmWebhook } from './routes/delete-alarm-webhook.ts'
 import { route as getMyNotifications } from './routes/get-my-notifications.ts'
 import { route as changeMyNotifications } from './routes/change-my-notifications.ts'
+import { route as testAlarmWebhook } from './routes/test-alarm-webhook.ts'
 import type { Route } from './route.ts'
 
 /** Every route of the API. The dispatcher, the OpenAPI document and the tests of permissions work from this list. */
@@ -131,6 +132,7 @@ export const routes: readonly Route[] = [
   createAlarmWebhook,
   changeAlarmWebhook,
   deleteAlarmWebhook,
+  testAlarmWebhook,
   getMyNotifications,
   changeMyNotifications,
   createTicket,

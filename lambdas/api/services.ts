@@ -1,6 +1,7 @@
 import type { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
 import type { IoTClient } from '@aws-sdk/client-iot'
 import type { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
+import type { SQSClient } from '@aws-sdk/client-sqs'
 import type { Kysely } from 'kysely'
 import type { Database } from '../data/database.ts'
 import type { Accounts } from '../runtime/accounts.ts'
@@ -20,6 +21,10 @@ export interface Services {
   sockets: ApiGatewayManagementApiClient
   /** Opened by the routes that need it only. */
   accounts: () => Promise<Accounts>
+  /** For work to the fan-out, and to the deliveries of alarms. */
+  sqs: SQSClient
+  fanOutQueueUrl: string
+  alarmQueueUrl: string
   /** Seals the secrets of webhooks. */
   webhookKey: () => Promise<Buffer>
   /** Of hosts that people name. */

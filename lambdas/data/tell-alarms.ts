@@ -19,19 +19,21 @@ export interface AlarmRealtime extends Realtime {
  * sweep, a minute later at most.
  */
 export async function tellAlarms(realtime: AlarmRealtime, { alarmIds, outboxIds }: WrittenAlarms): Promise<void> {
-  if (alarmIds.length === 0) return
   try {
-    await announceAlarms(realtime, await changedAlarms(realtime.db, alarmIds))
+    if (alarmIds.length > 0) await announceAlarms(realtime, await changedAlarms(realtime.db, alarmIds))
   } catch (error) {
     metrics.addMetric('RealtimeUnavailable', 'Count', 1)
     logger.warn('Alarms are stored, but not announced', error as Error)
   }
-  await requestDeliveries(
-    realtime.sqs,
-    realtime.alarmQueueUrl,
-    outboxIds.map((outboxId) => ({ outboxId })),
-  )
+  await requestDeliveries(realtime.sqs, realtime.alarmQueueUrl, outboxItems(outboxIds))
 }
+
+const ROWS_PER_ITEM = 100
+
+export const outboxItems = (outboxIds: string[]): AlarmWorkItem[] =>
+  Array.from({ length: Math.ceil(outboxIds.length / ROWS_PER_ITEM) }, (_, index) => ({
+    outboxIds: outboxIds.slice(index * ROWS_PER_ITEM, (index + 1) * ROWS_PER_ITEM),
+  }))
 
 /** Best effort, as above. */
 export async function requestDeliveries(sqs: SQSClient, queueUrl: string, items: AlarmWorkItem[]): Promise<void> {

@@ -17,7 +17,7 @@ import { postgresEnvironment, readEnvironment, redisEnvironment } from '../runti
 import { frame, logger, metrics, metricsOf } from '../runtime/frame.ts'
 import { openPostgres } from '../runtime/postgres.ts'
 import { openRedis } from '../runtime/redis.ts'
-import { longestWaitMs } from './longest-wait.ts'
+import { longestWaitMs } from '../runtime/longest-wait.ts'
 
 const environment = readEnvironment({
   ...postgresEnvironment,

@@ -5,6 +5,7 @@
 import type { FastifyRequest } from 'fastify'
 import { arn } from '../aws-identity.ts'
 import { certificateArn, certificateIdOf, policyArn, thingArn } from '../iot/operations/arns.ts'
+import { SEND_MAIL } from '../mailbox.ts'
 import type { AwsCall } from './guard.ts'
 
 const NO_RESOURCE = () => '*'
@@ -42,10 +43,10 @@ const IOT: Record<string, [action: string, resource: (name: string, request: Fas
   'DELETE /connections/:name': ['DeleteConnection', (clientId) => arn('iot', `client/${clientId}`)],
 }
 
-/** AWS IoT, Lambda and Secrets Manager, which answer on one port. Undefined where no route is: that answers 404. */
+/** AWS IoT, Lambda, Secrets Manager and SES, which answer on one port. Undefined where no route is: that answers 404. */
 export function awsCall(request: FastifyRequest): AwsCall | undefined {
   const { url } = request.routeOptions
-  if (url === undefined || url === '/local/calls') return undefined
+  if (url === undefined || url.startsWith('/local/')) return undefined
   const { name = '' } = request.params as { name?: string }
   if (url.endsWith('/invocations'))
     return {
@@ -56,9 +57,16 @@ export function awsCall(request: FastifyRequest): AwsCall | undefined {
     const { SecretId } = JSON.parse(String(request.body)) as { SecretId?: string }
     return { action: `secretsmanager:${operationOf(request)}`, resource: String(SecretId) }
   }
+  if (url === SEND_MAIL) return { action: 'ses:SendEmail', resource: senderIdentity(request) }
   const call = IOT[`${request.method} ${url}`]
   if (!call) throw new Error(`local/iam/calls.ts does not say which action ${request.method} ${url} is`)
   return { action: `iot:${call[0]}`, resource: call[1](name, request) }
+}
+
+/** That of the sender's domain. */
+function senderIdentity(request: FastifyRequest): string {
+  const { FromEmailAddress } = JSON.parse(String(request.body)) as { FromEmailAddress?: string }
+  return arn('ses', `identity/${String(FromEmailAddress).split('@').at(-1)}`)
 }
 
 /** SQS, and S3 with the bucket in the path. */

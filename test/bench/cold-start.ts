@@ -57,6 +57,8 @@ const FIRST: Record<string, { role?: string; event: object }> = {
   redrive: { role: 'iot_quarantine', event: {} },
   rollup: { role: 'iot_rollup', event: {} },
   'presence-sweep': { role: 'iot_ingest', event: {} },
+  'alarm-sweep': { role: 'iot_ingest', event: {} },
+  'alarm-delivery': { role: 'iot_alarms', event: { Records: [] } },
   'reconcile-gateways': { role: 'iot_gateways', event: {} },
   migrate: { event: {} },
   partitions: { event: {} },

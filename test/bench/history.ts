@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
+import { SQSClient } from '@aws-sdk/client-sqs'
 import { IoTClient } from '@aws-sdk/client-iot'
 import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
 import type { APIGatewayProxyEventV2 } from 'aws-lambda'
@@ -85,6 +86,9 @@ export async function benchHistory(): Promise<Figure[]> {
           sockets: new ApiGatewayManagementApiClient({ region: 'us-east-1' }),
           accounts: () => Promise.reject(new Error('history needs no accounts')),
           stage: 'bench',
+          sqs: new SQSClient({ region: 'us-east-1' }),
+          fanOutQueueUrl: '',
+          alarmQueueUrl: '',
           webhookKey: () => Promise.reject(new Error('history seals nothing')),
           apiUrl: '',
           realtimeUrl: '',

@@ -71,6 +71,7 @@ async function start(folder: string, lifetime: Lifetime) {
   const sqs = await lifetime.own('line to SQS', startSqsProxy(queues.url), (line) => line.stop())
   const deadLetters = queues.createQueue(DEAD_LETTERS, { VisibilityTimeout: String(VISIBILITY_SEC) })
   queues.createQueue('fan-out.fifo', { FifoQueue: 'true' })
+  queues.createQueue('alarms', {})
   const telemetry = queues.createQueue('telemetry', {
     VisibilityTimeout: String(VISIBILITY_SEC),
     RedrivePolicy: JSON.stringify({ deadLetterTargetArn: deadLetters.arn, maxReceiveCount: 1000 }),

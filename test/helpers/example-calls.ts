@@ -100,6 +100,7 @@ const EXAMPLES: Record<Operation | OpenOperation, MakeCall> = {
   createAlarmWebhook: ({ plantId }) => ({ body: { name: fresh(), plantId, url: 'https://198.41.0.4/hook' } }),
   changeAlarmWebhook: ({ webhookId }) => ({ params: { webhookId }, body: { enabled: false } }),
   deleteAlarmWebhook: async ({ newWebhook }) => ({ params: { webhookId: await newWebhook() } }),
+  testAlarmWebhook: ({ webhookId }) => ({ params: { webhookId } }),
   getMyNotifications: ofNothing,
   changeMyNotifications: () => ({ body: { emailFrom: 'high' } }),
   createTicket: () => ({ body: {} }),

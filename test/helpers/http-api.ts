@@ -2,6 +2,7 @@
 import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
 import { IoTClient } from '@aws-sdk/client-iot'
 import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
+import { SQSClient } from '@aws-sdk/client-sqs'
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
 import { randomUUID } from 'node:crypto'
 import * as v from 'valibot'
@@ -71,6 +72,12 @@ export async function startHttpApi(overrides: Partial<Services> = {}): Promise<H
     iot: new IoTClient({ region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }),
     sockets: new ApiGatewayManagementApiClient({ region: 'us-east-1', endpoint: 'http://127.0.0.1:1', maxAttempts: 1 }),
     accounts: async () => (await startedFirebase()).accounts,
+    sqs: new SQSClient({
+      ...{ region: 'us-east-1', endpoint: 'http://127.0.0.1:1', maxAttempts: 1 },
+      credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+    }),
+    fanOutQueueUrl: 'http://127.0.0.1:1/000000000000/fan-out.fifo',
+    alarmQueueUrl: 'http://127.0.0.1:1/000000000000/alarms',
     webhookKey: () => Promise.resolve(Buffer.alloc(32, 7)),
     stage: 'test',
     apiUrl: 'https://api.example.com',

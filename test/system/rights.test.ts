@@ -10,6 +10,7 @@ import { HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s
 import { ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest'
+import type { AlarmPage, CreatedAlarmWebhook } from '../../schemas/alarm-requests.ts'
 import type { CreatedGateway, DeadLetterPage, PlantPage } from '../../schemas/api.ts'
 import type { LiveServerMessage } from '../../schemas/live.ts'
 import { Assembly } from '../../local/assembly/assembly.ts'
@@ -83,6 +84,7 @@ it('refuses a function what its role does not grant, in the words of AWS', async
 it('grants no role a statement whose removal would break nothing', async () => {
   await useEveryRight()
   await archiveOldDay()
+  await useRightsOverAlarms()
   await useRightsOverPeopleAndTenants()
   await vi.waitFor(async () => expect(await unusedStatements(readRoles(assembly))).toEqual([]), {
     timeout: 30_000,
@@ -210,6 +212,69 @@ async function closeSocketByApi(): Promise<void> {
   await asViewer.post('/me/sign-out')
   await socket.closed
 }
+
+/** An alarm that somebody watches, is mailed, acknowledges and shelves; and what the sweep tells of it. */
+async function useRightsOverAlarms(): Promise<void> {
+  const watcher = await openLiveSocket(api)
+  watcher.send({ type: 'subscribe', plant: plant.plantId })
+  await vi.waitFor(() => expect(watcher.messages.map(({ type }) => type)).toContain('snapshot'), 10_000)
+  await api.request('PATCH', '/me/notifications', { emailFrom: 'low' })
+  const condition = { kind: 'above', limit: 50 }
+  await api.post('/alarm-rules', {
+    name: 'hot',
+    plantId: plant.plantId,
+    tag: 'temperature',
+    condition,
+    severity: 'high',
+  })
+  let seq = 1000
+  const alarmId = await vi.waitFor(
+    async () => {
+      await send(queues.telemetry, telemetry(plant, 'press', { seq: ++seq }))
+      const { items } = (await api.get(`/alarms?plantId=${plant.plantId}`)) as AlarmPage
+      expect(items).toHaveLength(1)
+      return items[0]!.alarmId
+    },
+    { timeout: 20_000, interval: 500 },
+  )
+  await vi.waitFor(
+    async () =>
+      expect(await mails()).toContainEqual(
+        expect.objectContaining({ subject: expect.stringContaining('press temperature') as string }),
+      ),
+    10_000,
+  )
+  const isTold = (state: string) => (message: LiveServerMessage) =>
+    message.type === 'delta' && message.alarms.some((alarm) => alarm.alarmId === alarmId && alarm.state === state)
+  await vi.waitFor(() => expect(watcher.messages.some(isTold('unacknowledged'))).toBe(true), 10_000)
+  await api.post(`/alarms/${alarmId}/acknowledge`, { comment: 'seen' })
+  await vi.waitFor(() => expect(watcher.messages.some(isTold('acknowledged'))).toBe(true), 10_000)
+  // TEST-NET-1: refused when it is called, so that nothing leaves this machine.
+  const database = new pg.Client({ connectionString: endpoints.postgres.url })
+  await database.connect()
+  const url = 'https://198.41.0.4/hook'
+  const { webhook } = (await api.post('/alarm-webhooks', {
+    name: 'hook',
+    url,
+    plantId: plant.plantId,
+  })) as CreatedAlarmWebhook
+  await database.query(`update alarm_webhooks set url = 'https://192.0.2.1/hook' where id = $1`, [webhook.webhookId])
+  await api.request('POST', `/alarm-webhooks/${webhook.webhookId}/test`)
+  await vi.waitFor(async () => {
+    const { items } = (await api.get('/alarm-webhooks')) as { items: { lastError: string | null }[] }
+    expect(items[0]!.lastError).toContain('not public')
+  }, 10_000)
+  await database.query(
+    `update alarms set suppressed = 'shelved', suppressed_since = 1, suppressed_until = 1, suppressed_reason = 'test' where id = $1`,
+    [alarmId],
+  )
+  await database.query('update alarm_outbox set taken_at = null, created_at = 1 where alarm_id = $1', [alarmId])
+  await database.end()
+  await invoke(functionName('AlarmSweep'))
+  watcher.stop()
+}
+
+const mails = async () => (await fetch(`${endpoints.iot.url}/local/mails`)).json() as Promise<{ subject: string }[]>
 
 /** A company whose admin signs out with a socket open, and which then is deleted, up to where the consumers are waited for. */
 async function useRightsOverPeopleAndTenants(): Promise<void> {

@@ -6,7 +6,7 @@ describe.each(['dev', 'prod'])('stacks of %s', (stage) => {
   const templates = synthesize({ stage })
 
   it('are these, for any account and region', () => {
-    const everywhere = ['Api', 'Archive', 'Data', 'Ingest', 'Live', 'Network', 'Web']
+    const everywhere = ['Alarms', 'Api', 'Archive', 'Data', 'Ingest', 'Live', 'Network', 'Web']
     expect(
       Object.keys(templates)
         .filter((stack) => stack !== 'Edge')

@@ -22,9 +22,11 @@ const ENVIRONMENT: Record<string, string[]> = {
   Partitions: [...MASTER, 'HISTORY_RETENTION_DAYS', 'HOT_RETENTION_DAYS'],
   Rollup: POSTGRES,
   Archive: [...POSTGRES, 'ARCHIVE_BUCKET', 'HOT_RETENTION_DAYS'],
-  Ingest: [...POSTGRES, ...REDIS, ...QUEUES, 'HOT_RETENTION_DAYS'],
-  LateIngest: [...POSTGRES, ...REDIS, ...QUEUES, 'HOT_RETENTION_DAYS'],
+  Ingest: [...POSTGRES, ...REDIS, ...QUEUES, 'ALARM_QUEUE_URL', 'HOT_RETENTION_DAYS'],
+  LateIngest: [...POSTGRES, ...REDIS, ...QUEUES, 'ALARM_QUEUE_URL', 'HOT_RETENTION_DAYS'],
   Status: [...POSTGRES, ...REDIS, ...QUEUES],
+  AlarmDelivery: [...POSTGRES, 'ALARM_QUEUE_URL', 'MAIL_FROM', 'WEBHOOK_KEY_SECRET_ARN'],
+  AlarmSweep: [...POSTGRES, ...REDIS, 'ALARM_QUEUE_URL', 'FAN_OUT_QUEUE_URL', 'TELEMETRY_QUEUE_URL'],
   PresenceSweep: [...POSTGRES, ...REDIS, 'FAN_OUT_QUEUE_URL', 'STATUS_QUEUE_URL'],
   Quarantine: [...POSTGRES, 'RULE_ERRORS_URL', 'STATUS_DEAD_LETTERS_URL', 'TELEMETRY_DEAD_LETTERS_URL'],
   Redrive: [...POSTGRES, 'STATUS_QUEUE_URL', 'TELEMETRY_QUEUE_URL'],
@@ -38,6 +40,8 @@ const ENVIRONMENT: Record<string, string[]> = {
     'API_URL',
     'HISTORY_RETENTION_DAYS',
     'HOT_RETENTION_DAYS',
+    'ALARM_QUEUE_URL',
+    'FAN_OUT_QUEUE_URL',
     'REALTIME_URL',
     'WEBHOOK_KEY_SECRET_ARN',
   ],
@@ -81,7 +85,7 @@ describe('functions', () => {
       expect(functions[name]?.properties.Timeout, name).toBeLessThan(30)
   })
 
-  it('migrate at each deployment, make partitions every six hours, roll up, sweep presence and redrive each minute', () => {
+  it('migrate at each deployment, make partitions every six hours, roll up, sweep presence and alarms and redrive each minute', () => {
     expect(resources(templates, 'Custom::Trigger').map(({ properties }) => properties)).toEqual([
       expect.objectContaining({ InvocationType: 'RequestResponse', ExecuteOnHandlerChange: true }),
     ])
@@ -94,6 +98,7 @@ describe('functions', () => {
       ['RollupSchedule', 'rate(1 minute)'],
       ['ArchiveSchedule', 'rate(15 minutes)'],
       ['PresenceSweepSchedule', 'rate(1 minute)'],
+      ['AlarmSweepSchedule', 'rate(1 minute)'],
       ['RedriveSchedule', 'rate(1 minute)'],
       ['ReconcileGatewaysSchedule', 'rate(15 minutes)'],
     ])

@@ -45,12 +45,13 @@ describe.each(['dev', 'prod'])('queues of %s', (stage) => {
     }
   })
 
-  it('have a consumer each; the quarantine takes the dead letters, except those of the fan-out', () => {
+  it('have a consumer each; the quarantine takes the dead letters, except those of the fan-out and of alarms', () => {
     const consumers = sources.map(({ id, properties }) => [
       queueOf(properties)?.id.slice(0, -8),
       /^[A-Z][a-z]+([A-Z][a-z]+)?(?=Sqs)/.exec(id)?.[0],
     ])
     expect(consumers.toSorted()).toEqual([
+      ['AlarmQueue', 'AlarmDelivery'],
       ['FanOutQueue', 'FanOut'],
       ['LateTelemetryQueue', 'LateIngest'],
       ['RuleErrors', 'Quarantine'],

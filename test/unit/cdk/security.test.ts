@@ -113,6 +113,8 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
         .map(([name]) => name)
     expect(reaching('Postgres').toSorted()).toEqual([
       'Admin',
+      'AlarmDelivery',
+      'AlarmSweep',
       'Api',
       'Archive',
       'Ingest',
@@ -129,6 +131,7 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
     ])
     expect(reaching('Redis').toSorted()).toEqual([
       'Admin',
+      'AlarmSweep',
       'Api',
       'FanOut',
       'Ingest',

@@ -1,0 +1,93 @@
+import { SendEmailCommand, type SESv2Client } from '@aws-sdk/client-sesv2'
+import type { Alarm, Severity } from '../../schemas/alarms.ts'
+import type { Delivery } from '../data/alarm-deliveries.ts'
+
+type Locale = 'en' | 'es'
+
+const SEVERITIES: Record<Locale, Record<Severity, string>> = {
+  en: { low: 'Low', medium: 'Medium', high: 'High', critical: 'Critical' },
+  es: { low: 'Baja', medium: 'Media', high: 'Alta', critical: 'Crítica' },
+}
+
+const TEXTS = {
+  en: {
+    cleared: 'Ended',
+    flood: (count: number, plant: string) => `${count} more alarms in ${plant}`,
+    floodBody: 'So many alarms came at once that they were not sent one by one:',
+    plant: 'Plant',
+    rule: 'Rule',
+    raised: 'Raised',
+    ended: 'Ended',
+    footer: 'You chose to be told of alarms by mail; change it in the app, under your profile.',
+  },
+  es: {
+    cleared: 'Terminada',
+    flood: (count: number, plant: string) => `${count} alarmas más en ${plant}`,
+    floodBody: 'Llegaron tantas alarmas a la vez que no se enviaron una por una:',
+    plant: 'Planta',
+    rule: 'Regla',
+    raised: 'Inicio',
+    ended: 'Fin',
+    footer: 'Usted eligió recibir alarmas por correo; puede cambiarlo en la aplicación, en su perfil.',
+  },
+}
+
+export interface Mail {
+  subject: string
+  text: string
+}
+
+/** Plain text: it is read on every telephone, and nothing in it can be more than text. */
+export function mailOf(delivery: Delivery, locale: Locale | null): Mail {
+  const language = locale ?? 'en'
+  const plant = delivery.plant!
+  return delivery.alarm === null
+    ? floodMail(language, plant.name, delivery.withheld ?? {})
+    : alarmMail(language, plant, delivery.alarm, delivery.type)
+}
+
+function alarmMail(language: Locale, plant: NonNullable<Delivery['plant']>, alarm: Alarm, type: string): Mail {
+  const texts = TEXTS[language]
+  const severity = SEVERITIES[language][alarm.severity]
+  const time = (at: number) =>
+    new Intl.DateTimeFormat(language, { timeZone: plant.timeZone, dateStyle: 'medium', timeStyle: 'long' }).format(at)
+  const lines = [
+    alarm.message,
+    '',
+    `${texts.plant}: ${plant.name}`,
+    `${texts.rule}: ${alarm.ruleName} (${severity})`,
+    `${texts.raised}: ${time(alarm.raisedAt)}`,
+    ...(alarm.clearedAt === null ? [] : [`${texts.ended}: ${time(alarm.clearedAt)}`]),
+  ]
+  return {
+    subject: oneLine(`[${type === 'cleared' ? texts.cleared : severity}] ${alarm.message}`),
+    text: [...lines, '', texts.footer].join('\n'),
+  }
+}
+
+function floodMail(language: Locale, plant: string, withheld: Partial<Record<Severity, number>>): Mail {
+  const texts = TEXTS[language]
+  const counts = Object.entries(withheld) as [Severity, number][]
+  const total = counts.reduce((sum, [, count]) => sum + count, 0)
+  const lines = counts.map(([severity, count]) => `${SEVERITIES[language][severity]}: ${count}`)
+  return {
+    subject: oneLine(texts.flood(total, plant)),
+    text: [texts.floodBody, '', ...lines, '', texts.footer].join('\n'),
+  }
+}
+
+/** A header is one line, and mail programs show no more than some 100 characters of it. */
+const oneLine = (text: string) => text.replace(/\s+/g, ' ').slice(0, 200)
+
+/** Rejects when SES does not take it. */
+export async function sendMail(ses: SESv2Client, from: string, to: string, { subject, text }: Mail): Promise<void> {
+  await ses.send(
+    new SendEmailCommand({
+      FromEmailAddress: from,
+      Destination: { ToAddresses: [to] },
+      Content: {
+        Simple: { Subject: { Data: subject, Charset: 'UTF-8' }, Body: { Text: { Data: text, Charset: 'UTF-8' } } },
+      },
+    }),
+  )
+}
