@@ -197,15 +197,16 @@ function settle(rule: Rule, context: Awaited<ReturnType<typeof readAlarmContext>
 
 const hasChanged = ({ before, after, happened }: Work) => happened.length > 0 || before !== after
 
-function changeOf({ rule, before: _before, after, happened, about, ...change }: Work): AlarmChange {
+function changeOf({ rule, after, happened, about, ...work }: Work): AlarmChange {
+  const { ruleId, version, source, plantId, machineId, gatewayId, sourceTag } = work
   return {
-    ...change,
+    ...{ ruleId, version, source, plantId, machineId, gatewayId, sourceTag },
     state: after ?? null,
     events: happened.map(({ type, at, value }) => ({
       ...{ id: uuidv7(), type, at, value },
       message: messageOf(rule.message, {
         ...about,
-        ...{ tag: change.sourceTag, value, rule: rule.name, condition: rule.condition },
+        ...{ tag: sourceTag, value, rule: rule.name, condition: rule.condition },
       }),
     })),
   }

@@ -19,7 +19,10 @@ export async function inPooledTransaction<Result>(
 }
 
 async function abandon(client: pg.PoolClient, error: unknown): Promise<void> {
-  if (!(error instanceof pg.DatabaseError)) return client.release(true)
+  if (!(error instanceof pg.DatabaseError)) {
+    client.release(true)
+    return
+  }
   try {
     await client.query('rollback')
     client.release()

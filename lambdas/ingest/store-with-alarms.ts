@@ -11,6 +11,7 @@ import {
   type Place,
 } from '../alarms/evaluate.ts'
 import type { MachineRules } from '../alarms/machine-rules.ts'
+import type { Sample } from '../alarms/judge.ts'
 import { messageOf } from '../alarms/message.ts'
 import type { Rule } from '../alarms/rule.ts'
 import type { RuleBook } from '../alarms/rule-book.ts'
@@ -90,7 +91,7 @@ const UNKNOWN: KnownBefore = { conditions: [] }
 const beforeOf = ({ conditions, newest }: KnownBefore, place: Place | undefined): MachineBefore => ({
   newest: newest ?? place,
   states: new Map(conditions.map(({ ruleId, source, state }) => [keyOf(ruleId, source), state])),
-  samples: newest === undefined ? new Map() : samplesOf(newest),
+  samples: newest === undefined ? new Map<string, Sample>() : samplesOf(newest),
 })
 
 /** Of a machine's only reading: undefined when it is the state now, so that nothing newer was before. */

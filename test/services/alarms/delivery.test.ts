@@ -38,10 +38,7 @@ let ses: SESv2Client
 
 beforeAll(async () => {
   database = await createDatabase()
-  const { PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD } = database.environment('iot_alarms') as Record<
-    string,
-    string
-  >
+  const { PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD } = database.environment('iot_alarms')
   postgres = openPostgres<Database>({
     ...{ PGHOST: PGHOST!, PGPORT: Number(PGPORT), PGDATABASE: PGDATABASE!, PGUSER: PGUSER!, PGPASSWORD: PGPASSWORD! },
     AWS_REGION: 'us-east-1',
@@ -211,7 +208,7 @@ describe('an alarm', () => {
     expect(JSON.parse(received[0]!.body)).toMatchObject({ type: 'alarm.raised', alarm: { alarmId: place.alarmId } })
     expect(received[0]!.headers['webhook-id']).toBe(outboxId)
     const { json } = await mailbox.inject('/local/mails')
-    const [mail] = json() as [{ to: string[]; subject: string; text: string }]
+    const [mail] = json<[{ to: string[]; subject: string; text: string }]>()
     expect(mail.subject).toMatch(/^\[Alta\] press-north/)
     expect(mail.text).toContain('Planta: north')
     expect(await query('select state from alarm_deliveries where outbox_id = $1', [outboxId])).toEqual([

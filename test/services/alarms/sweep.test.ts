@@ -17,7 +17,7 @@ let alarms: Postgres<Database>
 const now = Date.now()
 
 const openAs = (role: 'iot_ingest' | 'iot_alarms') => {
-  const { PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD } = database.environment(role) as Record<string, string>
+  const { PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD } = database.environment(role)
   return openPostgres<Database>({
     ...{ PGHOST: PGHOST!, PGPORT: Number(PGPORT), PGDATABASE: PGDATABASE!, PGUSER: PGUSER!, PGPASSWORD: PGPASSWORD! },
     AWS_REGION: 'us-east-1',
