@@ -19,6 +19,7 @@ const benches: Record<string, () => Promise<Figure | Figure[]>> = {
   'cold-start': async () => (await import('./cold-start.ts')).benchColdStart(),
   archive: async () => (await import('./archive.ts')).benchArchive(),
   api: async () => (await import('./api.ts')).benchApi(),
+  alarms: async () => (await import('./alarms.ts')).benchAlarms(),
   'row-security': async () => (await import('./row-security.ts')).benchRowSecurity(),
 }
 
