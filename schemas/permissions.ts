@@ -78,6 +78,7 @@ export const OPERATIONS = {
   createAlarmRule: 'manage',
   changeAlarmRule: 'manage',
   deleteAlarmRule: 'manage',
+  tryAlarmRule: 'manage',
   listAlarmWebhooks: 'administer',
   createAlarmWebhook: 'administer',
   changeAlarmWebhook: 'administer',

@@ -57,6 +57,7 @@ const components: Record<string, GenericSchema> = {
   AlarmRule: alarmRequests.AlarmRule,
   AlarmRulePage: alarmRequests.AlarmRulePage,
   CreateAlarmRule: alarmRequests.CreateAlarmRule,
+  AlarmTrial: alarmRequests.AlarmTrial,
   AlarmWebhook: alarmRequests.AlarmWebhook,
   AlarmWebhookPage: alarmRequests.AlarmWebhookPage,
   CreateAlarmWebhook: alarmRequests.CreateAlarmWebhook,

@@ -66,6 +66,7 @@ import { route as deleteAlarmWebhook } from './routes/delete-alarm-webhook.ts'
 import { route as getMyNotifications } from './routes/get-my-notifications.ts'
 import { route as changeMyNotifications } from './routes/change-my-notifications.ts'
 import { route as testAlarmWebhook } from './routes/test-alarm-webhook.ts'
+import { route as tryAlarmRule } from './routes/try-alarm-rule.ts'
 import type { Route } from './route.ts'
 
 /** Every route of the API. The dispatcher, the OpenAPI document and the tests of permissions work from this list. */
@@ -128,6 +129,7 @@ export const routes: readonly Route[] = [
   createAlarmRule,
   changeAlarmRule,
   deleteAlarmRule,
+  tryAlarmRule,
   listAlarmWebhooks,
   createAlarmWebhook,
   changeAlarmWebhook,

@@ -96,6 +96,7 @@ const EXAMPLES: Record<Operation | OpenOperation, MakeCall> = {
   createAlarmRule: ({ plantId }) => ({ body: { name: fresh(), plantId, ...HOT } }),
   changeAlarmRule: ({ ruleId }) => ({ params: { ruleId }, body: { severity: 'low' } }),
   deleteAlarmRule: async ({ newAlarmRule }) => ({ params: { ruleId: await newAlarmRule() } }),
+  tryAlarmRule: ({ plantId }) => ({ body: { plantId, tag: HOT.tag, condition: HOT.condition } }),
   listAlarmWebhooks: ofNothing,
   createAlarmWebhook: ({ plantId }) => ({ body: { name: fresh(), plantId, url: 'https://198.41.0.4/hook' } }),
   changeAlarmWebhook: ({ webhookId }) => ({ params: { webhookId }, body: { enabled: false } }),

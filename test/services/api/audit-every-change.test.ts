@@ -11,6 +11,7 @@ import { startTestIot, type TestIot } from '../../helpers/test-iot.ts'
 
 /** Routes that change nothing that stays, with the reason. */
 const NOTHING_TO_WRITE: Record<string, string> = {
+  tryAlarmRule: 'nothing is saved',
   createTicket: 'a ticket lives for 30 s and opens what the caller sees anyway',
   checkIdentity: 'a gateway asks what is wanted of it',
 }
