@@ -46,7 +46,7 @@ const ALWAYS: Acknowledged[] = [
   { rule: 'S1', at: 'Web/Site', reason: 'The page is public, and only CloudFront reads the bucket.' },
   {
     rule: 'SMG4',
-    at: 'Api/WebhookKey',
+    at: 'Alarms/WebhookKey',
     reason: 'What it seals is stored: with another key the secrets of webhooks could not be read any more.',
   },
   { rule: 'CFR1', at: 'Web/Distribution', reason: 'Companies and their people may be anywhere.' },
