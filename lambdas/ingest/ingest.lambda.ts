@@ -62,7 +62,9 @@ export const handler = frame(async (event: SQSEvent): Promise<SQSBatchResponse> 
 
   const readings = judgeEach(records, refused, readTelemetry)
   const { addressed, unaddressed } = await addressReadings({ places, machines }, readings, oldest, refused)
-  const parts = inParts(addressed).map((part) => storeReadings({ pool, rules, oldest, createPartitions }, part).then(tell))
+  const parts = inParts(addressed).map((part) =>
+    storeReadings({ pool, rules, oldest, createPartitions }, part).then(tell),
+  )
   const stored = await Promise.all(parts)
   countReadings(stored)
   refused.push(...stored.flatMap((part) => part.refused))

@@ -231,9 +231,10 @@ async function useRightsOverAlarms(): Promise<void> {
   const alarmId = await vi.waitFor(
     async () => {
       await send(queues.telemetry, telemetry(plant, 'press', { seq: ++seq }))
+      await send(queues.lateTelemetry, telemetry(plant, 'oven', { seq }))
       const { items } = (await api.get(`/alarms?plantId=${plant.plantId}`)) as AlarmPage
-      expect(items).toHaveLength(1)
-      return items[0]!.alarmId
+      expect(items.map(({ machine }) => machine).toSorted()).toEqual(['oven', 'press'])
+      return items.find(({ machine }) => machine === 'press')!.alarmId
     },
     { timeout: 20_000, interval: 500 },
   )

@@ -10,7 +10,7 @@ returns table(machine_id uuid, ts int8, seq int8, received_at int8, "values" jso
   rule_id uuid, source text, phase text, since int8, ending_since int8, value jsonb)
 language plpgsql volatile set plan_cache_mode = force_generic_plan as $f$
 begin
-  perform pg_advisory_xact_lock(7001, b.bucket) from (select distinct uuid_hash(m) & 255 as bucket from unnest(p_machine) m order by 1) b;
+  perform pg_advisory_xact_lock(7001, b.bucket) from (select distinct get_byte(uuid_send(m), 15) as bucket from unnest(p_machine) m order by 1) b;
   return query
   select c.machine_id, null::int8, null::int8, null::int8, null::jsonb, null::jsonb, null::jsonb, c.rule_id, c.source, c.phase, c.since,
     c.ending_since, c.value

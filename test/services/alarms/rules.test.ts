@@ -20,7 +20,7 @@ const HOT = { name: 'hot', tag: 'temperature', severity: 'high', condition: { ki
 const post = (path: string, body: unknown) => api.request('POST', `/v1${path}`, { as: admin, body })
 const counts = async () =>
   (
-    await api.database.master.query(
+    await api.database.master.query<{ rules: number; webhooks: number }>(
       'select (select count(*) from alarm_rules) as rules, (select count(*) from alarm_webhooks) as webhooks',
     )
   ).rows

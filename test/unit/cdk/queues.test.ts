@@ -64,7 +64,7 @@ describe.each(['dev', 'prod'])('queues of %s', (stage) => {
 
   it('keep what nobody has stored for 14 days, and dead letters in the order of their queue', () => {
     expect(queues.find(({ id }) => id.startsWith('RuleErrors'))?.properties.MessageRetentionPeriod).toBe(FOURTEEN_DAYS)
-    expect(consumed).toHaveLength(4)
+    expect(consumed).toHaveLength(5)
     for (const { id, properties } of consumed) {
       const target = properties.RedrivePolicy?.deadLetterTargetArn['Fn::GetAtt'][0]
       const deadLetters = queues.find((queue) => queue.id === target)
