@@ -175,7 +175,7 @@ test('an hour is put on the queue only when a consumer that began in it has comm
   await database.master.query('delete from machine_state')
   const consumer = await database.master.connect()
   await consumer.query('begin')
-  await storeTelemetry(consumer as unknown as typeof database.master, [reading(machine, start, { a: 1 })], 0)
+  await storeTelemetry(consumer, [reading(machine, start, { a: 1 })], 0)
   await consumer.query('update machine_state set ts = $1', [(thisHour - 2) * HOUR_MS])
   await consumer.query('delete from rollup_queue') // as if it had come in time
   const enqueuing = enqueueFinishedHours(jobs[0]!.db)
