@@ -100,12 +100,12 @@ export function evaluate(
       if (ofTag.length === 0) continue
       const sample: Sample = { at, value: values[tag]!, quality: quality?.[tag] }
       for (const rule of ofTag) {
-        const source = tagSource(machineId, tag)
-        const one = tracked.get(keyOf(rule.ruleId, source))
+        // Of nearly every machine nothing is tracked: no key is made for nothing.
+        const one = tracked.size === 0 ? undefined : tracked.get(keyOf(rule.ruleId, tagSource(machineId, tag)))
         const isActive = one?.state?.phase === 'active'
         const holds = judge(rule.condition, sample, samples.get(tag), isActive)
         if (holds === undefined || (!holds && one?.state === undefined)) continue
-        const changed = one ?? track(rule, source, tag)
+        const changed = one ?? track(rule, tagSource(machineId, tag), tag)
         changed.state = step(rule, changed.state, holds, sample, changed.transitions)
       }
       if (rules.hasRates && sample.value !== null && sample.quality !== 'bad') samples.set(tag, sample)

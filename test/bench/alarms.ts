@@ -11,7 +11,7 @@ const RULES = 1_000
 const FOR_ALL = 10
 const BATCH = 1_000
 const BATCHES_PER_ROUND = 15
-const ROUNDS = 9
+const ROUNDS = 5
 /** A consumer remembers rules for 5 s. */
 const FORGOTTEN_MS = 5_500
 
