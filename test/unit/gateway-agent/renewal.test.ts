@@ -36,10 +36,21 @@ const statuses = ({ broker }: RunningAgent) =>
 const status = async (running: RunningAgent) =>
   JSON.parse((await running.command('status', '--json')).stdout) as AgentStatus
 
-/** Every seq from the first to the last, none twice with another content. */
-function expectNoneMissing(running: RunningAgent): void {
+const seqsOf = (running: RunningAgent) =>
+  [...new Set(telemetry(running).map(({ seq }) => seq))].toSorted((a, b) => a - b)
+
+/**
+ * Stops it. Every seq from the first to the last, none twice with another content; what was in flight when a connection
+ * ended comes again after what is live.
+ */
+async function expectNoneMissing(running: RunningAgent): Promise<void> {
+  await waitFor('what was in flight', () => {
+    const seqs = seqsOf(running)
+    return seqs.at(-1)! - seqs[0]! === seqs.length - 1
+  })
+  await running.stop()
   const bySeq = new Map(telemetry(running).map((message) => [message.seq, message.values.count]))
-  const seqs = [...bySeq.keys()].toSorted((a, b) => a - b)
+  const seqs = seqsOf(running)
   expect(seqs).toEqual(Array.from({ length: seqs.length }, (_, index) => seqs[0]! + index))
   for (const { seq, values } of telemetry(running)) expect(values.count).toBe(bySeq.get(seq))
 }
@@ -91,8 +102,7 @@ describe('a new certificate', { timeout: 120_000 }, () => {
     expect(connection.isConnected).toBe(true)
     expect(new Set(statuses(running).map(({ state }) => state))).toEqual(new Set(['online']))
     expect(new Set(statuses(running).map(({ sessionId }) => sessionId)).size).toBe(2)
-    await running.stop()
-    expectNoneMissing(running)
+    await expectNoneMissing(running)
   })
 
   it('kill -9 at each step: the next start goes on where it was, and every reading arrives', async () => {
@@ -131,8 +141,7 @@ describe('a new certificate', { timeout: 120_000 }, () => {
     expect(running.cloud.valid.has(old)).toBe(false)
     const before = telemetry(running).length
     await waitFor('telemetry', () => telemetry(running).length > before + 20)
-    await running.stop()
-    expectNoneMissing(running)
+    await expectNoneMissing(running)
   })
 
   it('that the broker refuses: the old one goes on, and later the new one is tried again', async () => {
@@ -159,8 +168,7 @@ describe('a new certificate', { timeout: 120_000 }, () => {
     running.process.kill('SIGHUP')
     await waitFor('the second trial', () => running.output().includes('is in force, and'), 30_000)
     expect(identityOf(running).certificateId).not.toBe(old.certificateId)
-    await running.stop()
-    expectNoneMissing(running)
+    await expectNoneMissing(running)
   })
 
   it('by itself before the present one ends', async () => {
@@ -240,8 +248,7 @@ describe('a gateway that was moved', { timeout: 60_000 }, () => {
     // Live goes first: the backlog is still on its way.
     await running.plc.stop()
     for (;;) if ((await status(running)).buffer.messages === 0) break
-    await running.stop()
-    expectNoneMissing(running)
+    await expectNoneMissing(running)
   })
 })
 
