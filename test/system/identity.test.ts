@@ -141,5 +141,8 @@ it('a gateway that is moved sends to its new plant, what waited included, and no
     },
     { timeout: 60_000, interval: 500 },
   )
-  expect(await completenessAt(gateway.plantId)).toMatchObject({ percent: 100, missing: 0, underway: 0 })
+  // Null where no heartbeat had come before the cut: what is stored was never declared there, and nothing is expected.
+  const here = await completenessAt(gateway.plantId)
+  expect(here).toMatchObject({ missing: 0, lost: 0, underway: 0 })
+  expect([100, null]).toContain(here.percent)
 }, 180_000)
