@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
  * Most of what the tests do is to wait: for time-outs, for a child process, for Postgres. Vitest's own choice on two
  * cores is a single worker.
  */
-const WORKERS = 3
+const WORKERS = 2
 
 export default defineConfig({
   test: {
