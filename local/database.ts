@@ -2,6 +2,7 @@ import pg from 'pg'
 import * as v from 'valibot'
 import type { Assembly } from './assembly/assembly.ts'
 import type { Postgres } from './postgres.ts'
+import { masterSecretArn } from './secrets-manager.ts'
 
 const Instance = v.object({
   DBName: v.string(),
@@ -10,19 +11,21 @@ const Instance = v.object({
   EngineVersion: v.pipe(v.string(), v.startsWith('16', 'local/ runs PostgreSQL 16')),
 })
 
+export interface DatabaseInstance extends v.InferOutput<typeof Instance> {
+  /** Of the secret that RDS keeps for its master user. */
+  masterSecretArn: string
+}
+
 /** The database instance of the templates. */
-export function readDatabase(assembly: Assembly): v.InferOutput<typeof Instance> {
+export function readDatabase(assembly: Assembly): DatabaseInstance {
   const instances = assembly.resources('AWS::RDS::DBInstance')
   if (instances.length !== 1) throw new Error(`local/ runs one database, the templates have ${instances.length}.`)
-  return v.parse(Instance, instances[0]!.properties)
+  const [instance] = instances
+  return { ...v.parse(Instance, instance!.properties), masterSecretArn: masterSecretArn(assembly, instance!) }
 }
 
 /** What RDS does when it makes an instance: a master user that is no superuser, and a database of its own. */
-export async function prepareDatabase(
-  postgres: Postgres,
-  instance: v.InferOutput<typeof Instance>,
-  password: string,
-): Promise<void> {
+export async function prepareDatabase(postgres: Postgres, instance: DatabaseInstance, password: string): Promise<void> {
   const client = new pg.Client({ connectionString: postgres.url })
   await client.connect()
   try {

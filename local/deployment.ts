@@ -18,7 +18,7 @@ import type { Lifetime } from './lifetime.ts'
 import { type LocalAddresses, withOverrides } from './overrides.ts'
 import type { Postgres } from './postgres.ts'
 import type { Redis } from './redis.ts'
-import { makeSecrets, masterSecretArn, type Secrets } from './secrets-manager.ts'
+import { makeSecrets, type Secrets } from './secrets-manager.ts'
 import type { Queue, QueueServer } from './sqs/queue-server.ts'
 
 export interface Deployment {
@@ -66,8 +66,7 @@ export async function deploy(options: DeployOptions): Promise<Deployment> {
   checkDeployment(assembly, functionsHere, roles)
   guard.learn(new Map(functionsHere.map((one) => [String(assembly.ref(one)), roles.get(String(one.properties.Role))!])))
   const database = readDatabase(assembly)
-  const [instance] = assembly.resources('AWS::RDS::DBInstance')
-  const master = JSON.parse(secrets.get(masterSecretArn(assembly, instance!))!) as { password: string }
+  const master = JSON.parse(secrets.get(database.masterSecretArn)!) as { password: string }
   await prepareDatabase(postgres, database, master.password)
 
   const queueSettings = readQueues(assembly)

@@ -1,4 +1,5 @@
-import { Alarm, ComparisonOperator, type IMetric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
+import type { Duration } from 'aws-cdk-lib'
+import { Alarm, ComparisonOperator, type IMetric, Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
 import type { Construct } from 'constructs'
 import type { Settings } from '../settings.ts'
 
@@ -28,3 +29,7 @@ export function alarm(
     treatMissingData: TreatMissingData.NOT_BREACHING,
   })
 }
+
+/** A metric of the product's own, which the function of folder `service` counts. */
+export const houseMetric = (service: string, metricName: string, statistic: string, period: Duration): Metric =>
+  new Metric({ namespace: 'IotTelemetry', metricName, dimensionsMap: { service }, statistic, period })

@@ -3,14 +3,13 @@ import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
 import { HttpApi, HttpMethod, HttpStage, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2'
 import { HttpLambdaAuthorizer, HttpLambdaResponseType } from 'aws-cdk-lib/aws-apigatewayv2-authorizers'
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
-import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events'
 import { LambdaFunction as Invoke } from 'aws-cdk-lib/aws-events-targets'
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
 import { LogGroup } from 'aws-cdk-lib/aws-logs'
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager'
 import type { Construct } from 'constructs'
-import { alarm } from '../constructs/alarm.ts'
+import { alarm, houseMetric } from '../constructs/alarm.ts'
 import { END_GATEWAY, type IotAction, mayDoAtIot } from '../constructs/iot-rights.ts'
 import { type Access, houseFunction, type Surroundings } from '../constructs/lambda.ts'
 import type { AlarmsStack } from './alarms.ts'
@@ -187,13 +186,7 @@ export class ApiStack extends Stack {
     alarm(this, 'GatewayDifferencesAlarm', settings, {
       heading: 'Gateways: AWS IoT and the database differ',
       description: 'Something of a gateway exists at one of them only, and was not repaired.',
-      metric: new Metric({
-        namespace: 'IotTelemetry',
-        metricName: 'GatewayDifferences',
-        dimensionsMap: { service: 'reconcile-gateways' },
-        statistic: 'max',
-        period: Duration.minutes(15),
-      }),
+      metric: houseMetric('reconcile-gateways', 'GatewayDifferences', 'max', Duration.minutes(15)),
       atLeast: 1,
       periods: 2,
     })

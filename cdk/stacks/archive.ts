@@ -1,23 +1,15 @@
-import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib'
-import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
+import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib'
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events'
 import { LambdaFunction as Invoke } from 'aws-cdk-lib/aws-events-targets'
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
-import { BlockPublicAccess, Bucket, BucketEncryption, type BucketProps, StorageClass } from 'aws-cdk-lib/aws-s3'
+import { Bucket, StorageClass } from 'aws-cdk-lib/aws-s3'
 import type { Construct } from 'constructs'
-import { alarm } from '../constructs/alarm.ts'
+import { alarm, houseMetric } from '../constructs/alarm.ts'
 import { ArchiveAnalyst } from '../constructs/archive-analyst.ts'
 import { ArchiveTable } from '../constructs/archive-table.ts'
 import { type Access, houseFunction, type Surroundings } from '../constructs/lambda.ts'
+import { SAFE_BUCKET } from '../constructs/safe-bucket.ts'
 import type { DataStack } from './data.ts'
-
-/** Private, encrypted, closed to whoever does not come over TLS, and never deleted with its stack. */
-const SAFE_BUCKET = {
-  blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
-  encryption: BucketEncryption.S3_MANAGED,
-  enforceSSL: true,
-  removalPolicy: RemovalPolicy.RETAIN,
-} as const satisfies BucketProps
 
 /** Parts of an upload whose writer died. */
 const ABORT_UPLOADS = { abortIncompleteMultipartUploadAfter: Duration.days(1) }
@@ -75,23 +67,18 @@ export class ArchiveStack extends Stack {
       schedule: Schedule.rate(Duration.minutes(15)),
       targets: [new Invoke(archive)],
     })
-    const metric = (metricName: string, statistic: string, period: Duration) =>
-      new Metric({
-        ...{ namespace: 'IotTelemetry', metricName, statistic, period },
-        dimensionsMap: { service: 'archive' },
-      })
     alarm(this, 'ArchiveLateAlarm', settings, {
       heading: 'Archive: days are late',
       description:
         'Days that ended hours ago are not in the archive, or not verified: they are not dropped from Postgres.',
-      metric: metric('ArchiveDaysLate', 'min', Duration.hours(1)),
+      metric: houseMetric('archive', 'ArchiveDaysLate', 'min', Duration.hours(1)),
       atLeast: 1,
       periods: 2,
     })
     alarm(this, 'ArchiveVerificationAlarm', settings, {
       heading: 'Archive: verification failed',
       description: 'A file is not what was written, or messages are missing from a day.',
-      metric: metric('ArchiveVerificationFailed', 'sum', Duration.minutes(15)),
+      metric: houseMetric('archive', 'ArchiveVerificationFailed', 'sum', Duration.minutes(15)),
       atLeast: 1,
     })
     alarm(this, 'ArchiveFailsAlarm', settings, {

@@ -1,10 +1,9 @@
 import { Duration, Stack, type StackProps } from 'aws-cdk-lib'
-import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events'
 import { LambdaFunction as Invoke } from 'aws-cdk-lib/aws-events-targets'
 import { Trigger } from 'aws-cdk-lib/triggers'
 import type { Construct } from 'constructs'
-import { alarm } from '../constructs/alarm.ts'
+import { alarm, houseMetric } from '../constructs/alarm.ts'
 import { houseFunction, type Surroundings } from '../constructs/lambda.ts'
 import { Postgres } from '../constructs/postgres.ts'
 import { Redis } from '../constructs/redis.ts'
@@ -77,13 +76,7 @@ export class DataStack extends Stack {
     alarm(this, 'RollupAlarm', settings, {
       heading: 'History: hours wait to be rolled up',
       description: 'In half an hour no run of Rollup began with an empty queue.',
-      metric: new Metric({
-        namespace: 'IotTelemetry',
-        metricName: 'RollupHoursWaiting',
-        dimensionsMap: { service: 'rollup' },
-        statistic: 'min',
-        period: Duration.minutes(30),
-      }),
+      metric: houseMetric('rollup', 'RollupHoursWaiting', 'min', Duration.minutes(30)),
       atLeast: 1,
     })
   }

@@ -1,11 +1,10 @@
 import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib'
-import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events'
 import { LambdaFunction as Invoke } from 'aws-cdk-lib/aws-events-targets'
 import { Queue } from 'aws-cdk-lib/aws-sqs'
 import type { Construct } from 'constructs'
 import { STATUS_FILTER, TELEMETRY_FILTER } from '../../schemas/topics.ts'
-import { alarm } from '../constructs/alarm.ts'
+import { alarm, houseMetric } from '../constructs/alarm.ts'
 import { houseFunction, type Surroundings } from '../constructs/lambda.ts'
 import { QUARANTINE_TIMEOUT, QUARANTINE_VISIBILITY, takeIntoQuarantine } from '../constructs/quarantine.ts'
 import { LONGEST_RETENTION, QueueConsumer, SAFE_QUEUE } from '../constructs/queue-consumer.ts'
@@ -118,13 +117,7 @@ export class IngestStack extends Stack {
     alarm(this, 'PartitionAlarm', settings, {
       heading: 'Telemetry: a day had no partition',
       description: 'Ingest had to make the partition of a day by itself, or could not.',
-      metric: new Metric({
-        namespace: 'IotTelemetry',
-        metricName: 'PartitionMissing',
-        dimensionsMap: { service: 'ingest' },
-        statistic: 'sum',
-        period: Duration.minutes(1),
-      }),
+      metric: houseMetric('ingest', 'PartitionMissing', 'sum', Duration.minutes(1)),
       atLeast: 1,
     })
 
@@ -164,13 +157,7 @@ export class IngestStack extends Stack {
     alarm(this, 'PipelineBehindAlarm', settings, {
       heading: 'Gateway status: the pipeline is behind',
       description: 'For five minutes heartbeats have been missing, and the cause is not the gateways.',
-      metric: new Metric({
-        namespace: 'IotTelemetry',
-        metricName: 'StatusPipelineBehind',
-        dimensionsMap: { service: 'presence-sweep' },
-        statistic: 'min',
-        period: Duration.minutes(5),
-      }),
+      metric: houseMetric('presence-sweep', 'StatusPipelineBehind', 'min', Duration.minutes(5)),
       atLeast: 1,
     })
 

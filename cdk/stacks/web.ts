@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
-import { AssetHashType, CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib'
+import { AssetHashType, CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib'
 import {
   AllowedMethods,
   CachePolicy,
@@ -13,12 +13,13 @@ import {
   ViewerProtocolPolicy,
 } from 'aws-cdk-lib/aws-cloudfront'
 import { HttpOrigin, S3BucketOrigin } from 'aws-cdk-lib/aws-cloudfront-origins'
-import { BlockPublicAccess, Bucket, BucketEncryption } from 'aws-cdk-lib/aws-s3'
+import { Bucket } from 'aws-cdk-lib/aws-s3'
 import { BucketDeployment, CacheControl, type ISource, Source } from 'aws-cdk-lib/aws-s3-deployment'
 import type { Construct } from 'constructs'
 import type { WebConfig } from '../../schemas/api.ts'
 import { locally, REPOSITORY } from '../constructs/bundle.ts'
 import type { Surroundings } from '../constructs/lambda.ts'
+import { SAFE_BUCKET } from '../constructs/safe-bucket.ts'
 import { SiteDeployment } from '../constructs/site-deployment.ts'
 import { siteHeaders } from '../constructs/site-headers.ts'
 import type { ApiStack } from './api.ts'
@@ -36,12 +37,7 @@ export class WebStack extends Stack {
   ) {
     super(scope, id, props)
     const { settings } = surroundings
-    const bucket = new Bucket(this, 'Site', {
-      blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
-      encryption: BucketEncryption.S3_MANAGED,
-      enforceSSL: true,
-      removalPolicy: RemovalPolicy.RETAIN,
-    })
+    const bucket = new Bucket(this, 'Site', SAFE_BUCKET)
     const responseHeadersPolicy = siteHeaders(this, 'Headers', `wss://${socketHost}`)
     const pagePaths = new EdgeFunction(this, 'PagePaths', {
       functionName: `iot-telemetry-${settings.stage}-page-paths-${this.region}`,

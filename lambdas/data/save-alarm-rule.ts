@@ -82,7 +82,7 @@ export async function deleteAlarmRule(
   return ended
 }
 
-/** The lock keeps consumers from writing for the rule until the change is committed: write-transitions.ts. */
+/** The lock keeps consumers from writing for the rule until the change is committed: write-alarm-changes.ts. */
 async function lockRule(
   transaction: Transaction<Database>,
   tenantId: string,

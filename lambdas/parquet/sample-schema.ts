@@ -15,7 +15,7 @@ const text = { type: 'BYTE_ARRAY', converted_type: 'UTF8' } as const
 const time = { type: 'INT64', converted_type: 'TIMESTAMP_MILLIS' } as const
 const always = { repetition_type: 'REQUIRED' } as const
 
-/** cdk/stacks/archive.ts gives Athena the same columns; a test compares them. */
+/** cdk/constructs/archive-table.ts gives Athena the same columns; a test compares them. */
 const columns: SchemaElement[] = [
   { name: 'plant', ...text, ...always },
   { name: 'machine', ...text, ...always },
