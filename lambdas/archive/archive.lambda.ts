@@ -9,15 +9,13 @@ import { Objects } from '../runtime/objects.ts'
 import { openPostgres } from '../runtime/postgres.ts'
 import { archiveDay, type Reached } from './archive-day.ts'
 import { VerificationFailed } from './read-back.ts'
+import { LARGEST_FILE } from './services.ts'
 
 const environment = readEnvironment({ ...postgresEnvironment, ...retentionEnvironment, ARCHIVE_BUCKET: v.string() })
 
 const { db } = openPostgres<Database>(environment)
 const { pool: reader } = openPostgres<Database>(environment)
 const objects = new Objects(environment.ARCHIVE_BUCKET)
-
-/** Below the 100 MB up to which engines like files best. Twenty million samples take a minute or so. */
-const maxFile = { bytes: 64 * 2 ** 20, samples: 20_000_000 }
 
 /** No step is begun with less time left: the largest file is written, sent and read back in less. */
 const SPARE_MS = 4 * 60_000
@@ -36,7 +34,9 @@ export const handler = frame(async (_event: unknown, context) => {
   for (const day of await dueDays(db, Date.now(), firstOpen)) {
     if (!hasTime()) break
     try {
-      done[await archiveDay({ db, reader, objects, maxFile, hasTime, folder: tmpdir(), now: Date.now }, day)] += 1
+      done[
+        await archiveDay({ db, reader, objects, maxFile: LARGEST_FILE, hasTime, folder: tmpdir(), now: Date.now }, day)
+      ] += 1
     } catch (error) {
       logger.error('A day could not be archived', { tenant: day.tenant, day: day.day, error })
       if (error instanceof VerificationFailed) metrics.addMetric('ArchiveVerificationFailed', 'Count', 1)

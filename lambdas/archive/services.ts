@@ -16,3 +16,6 @@ export interface Services {
   hasTime: () => boolean
   now: () => number
 }
+
+/** Below the 100 MB up to which engines like files best. Twenty million samples take a minute or so. */
+export const LARGEST_FILE: Services['maxFile'] = { bytes: 64 * 2 ** 20, samples: 20_000_000 }

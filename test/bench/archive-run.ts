@@ -3,6 +3,7 @@ import * as v from 'valibot'
 import { S3Client } from '@aws-sdk/client-s3'
 import { archiveDay } from '../../lambdas/archive/archive-day.ts'
 import { dueDays } from '../../lambdas/data/archive-days.ts'
+import { LARGEST_FILE } from '../../lambdas/archive/services.ts'
 import type { Database } from '../../lambdas/data/database.ts'
 import { postgresEnvironment, readEnvironment } from '../../lambdas/runtime/environment.ts'
 import { Objects } from '../../lambdas/runtime/objects.ts'
@@ -15,7 +16,7 @@ const credentials = { accessKeyId: 'bench', secretAccessKey: 'bench' }
 const client = new S3Client({ endpoint: environment.S3_URL, region: 'us-east-1', credentials, forcePathStyle: true })
 const services = {
   ...{ db, reader, objects: new Objects('archive', client), folder: environment.FOLDER },
-  ...{ maxFile: { bytes: 64 * 2 ** 20, samples: 20_000_000 }, hasTime: () => true, now: Date.now },
+  ...{ maxFile: LARGEST_FILE, hasTime: () => true, now: Date.now },
 }
 const [day] = await dueDays(db, Date.now(), 0)
 const started = performance.now()

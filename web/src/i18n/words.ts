@@ -1,7 +1,8 @@
 import { computed } from 'vue'
 import { useI18n } from 'vue-i18n'
 import { ageOf, partsOf } from '../display/ages.ts'
-import { formatNumber, formatTickNumber } from '../display/numbers.ts'
+import type { Scalar } from '../../../schemas/telemetry.ts'
+import { decimalsFor, formatNumber, formatTickNumber } from '../display/numbers.ts'
 import {
   formatDateTime,
   formatExactTime,
@@ -25,6 +26,13 @@ export function useWords() {
       formatTick(at, stepMs, isFirst, numbersLocale.value, timeZone),
     shortTime: (at: number, timeZone: string) => formatShortTime(at, numbersLocale.value, timeZone),
     number: (value: number, decimals?: number) => formatNumber(value, numbersLocale.value, decimals),
+    /** Of a tag, without its unit. A number whose tag's decimals are not known is shown with those that suit it. */
+    scalar: (value: Exclude<Scalar, null>, decimals?: number) => {
+      if (typeof value === 'boolean') return t(`value.${value}`)
+      return typeof value === 'number'
+        ? formatNumber(value, numbersLocale.value, decimals ?? decimalsFor(value))
+        : value
+    },
     dateTime: (at: number, timeZone?: string) => formatDateTime(at, numbersLocale.value, timeZone),
     time: (at: number, timeZone?: string) => formatTime(at, numbersLocale.value, timeZone),
     zone: (timeZone: string, at: number) => timeZoneName(timeZone, numbersLocale.value, at),
