@@ -48,13 +48,13 @@ export const Problem = v.object({
 })
 export type Problem = v.InferOutput<typeof Problem>
 
-/** `?limit=&cursor=` of every list. The cursor is opaque: what `nextCursor` gave. */
+/** `?limit=&cursor=` of every list. The cursor is opaque: what `nextCursor` gave. In one, a name of 120 characters may take 1,200. */
 export const PageQuery = v.strictObject({
   limit: v.optional(
     v.pipe(v.string(), v.regex(/^\d{1,3}$/), v.transform(Number), v.minValue(1), v.maxValue(500)),
     '50',
   ),
-  cursor: v.optional(v.pipe(v.string(), v.maxLength(512))),
+  cursor: v.optional(v.pipe(v.string(), v.maxLength(2048))),
 })
 export type PageQuery = v.InferOutput<typeof PageQuery>
 

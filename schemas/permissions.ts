@@ -80,6 +80,7 @@ export const OPERATIONS = {
   deleteAlarmRule: 'manage',
   tryAlarmRule: 'manage',
   listAlarmWebhooks: 'administer',
+  getAlarmWebhook: 'administer',
   createAlarmWebhook: 'administer',
   changeAlarmWebhook: 'administer',
   deleteAlarmWebhook: 'administer',

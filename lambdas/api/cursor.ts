@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { invalidField } from './problem.ts'
 
 /** What `nextCursor` holds: the key of the last item given. The next page begins after it, whatever was inserted since. */
-const Cursor = v.strictObject({ after: v.pipe(v.string(), v.maxLength(256)) })
+const Cursor = v.strictObject({ after: v.string() })
 
 /** Throws ApiError (400) for what no `nextCursor` has been. */
 export function readCursor(cursor: string | undefined): string | undefined {

@@ -1,5 +1,5 @@
 /** What people change of each kind of object: what its ETag is made of. */
-import type { CreateAlarmRule } from '../../schemas/alarm-requests.ts'
+import type { AlarmWebhook, CreateAlarmRule, NotificationChoice } from '../../schemas/alarm-requests.ts'
 import type { Machine, Plant } from '../../schemas/api.ts'
 import type { UserAccount } from '../../schemas/people.ts'
 
@@ -15,6 +15,15 @@ export const userVersion = ({
   role,
   plantAccess === 'all' ? plantAccess : plantAccess.toSorted(),
   disabled,
+]
+
+export const alarmWebhookVersion = ({ name, url, plantId, severityFrom, enabled }: AlarmWebhook) => [
+  ...[name, url, plantId, severityFrom, enabled],
+]
+
+export const notificationsVersion = ({ emailFrom, emailWhenCleared, quietHours }: NotificationChoice) => [
+  ...[emailFrom, emailWhenCleared],
+  quietHours && [quietHours.from, quietHours.to, quietHours.timeZone, quietHours.exceptFrom],
 ]
 
 export const alarmRuleVersion = (rule: CreateAlarmRule) => [

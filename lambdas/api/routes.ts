@@ -60,6 +60,7 @@ import { route as createAlarmRule } from './routes/create-alarm-rule.ts'
 import { route as changeAlarmRule } from './routes/change-alarm-rule.ts'
 import { route as deleteAlarmRule } from './routes/delete-alarm-rule.ts'
 import { route as listAlarmWebhooks } from './routes/list-alarm-webhooks.ts'
+import { route as getAlarmWebhook } from './routes/get-alarm-webhook.ts'
 import { route as createAlarmWebhook } from './routes/create-alarm-webhook.ts'
 import { route as changeAlarmWebhook } from './routes/change-alarm-webhook.ts'
 import { route as deleteAlarmWebhook } from './routes/delete-alarm-webhook.ts'
@@ -131,6 +132,7 @@ export const routes: readonly Route[] = [
   deleteAlarmRule,
   tryAlarmRule,
   listAlarmWebhooks,
+  getAlarmWebhook,
   createAlarmWebhook,
   changeAlarmWebhook,
   deleteAlarmWebhook,

@@ -50,8 +50,12 @@ export async function findAlarmWebhook(
   tenantId: string,
   access: PlantAccess,
   webhookId: string,
+  { lock = false } = {},
 ): Promise<AlarmWebhook | undefined> {
-  const row = await webhooksOf(db, tenantId, access).where('id', '=', webhookId).executeTakeFirst()
+  const row = await webhooksOf(db, tenantId, access)
+    .where('id', '=', webhookId)
+    .$if(lock, (query) => query.forUpdate())
+    .executeTakeFirst()
   return row && webhookOf(row)
 }
 
@@ -86,12 +90,12 @@ export async function createAlarmWebhook(
       ...{ created_at: now, created_by: by.userId, updated_at: now, updated_by: by.userId },
     })
     .execute()
-  const entry = { ...by, ...(plantId !== null && { plantId }), action: 'alarm_webhook.create', subject: name }
+  const entry = { ...by, plantId, action: 'alarm_webhook.create', subject: name }
   await writeAudit(transaction, { ...entry, after: { url, plantId, severityFrom, enabled } })
   return true
 }
 
-/** That the user may see it has been checked. */
+/** That the user may see it has been checked, under the lock of its row. */
 export async function changeAlarmWebhook(
   transaction: Transaction<Database>,
   by: Author,
@@ -110,7 +114,7 @@ export async function changeAlarmWebhook(
     .where('id', '=', before.webhookId)
     .execute()
   await writeAudit(transaction, {
-    ...by,
+    ...{ ...by, plantId },
     action: 'alarm_webhook.change',
     subject: name,
     before: written(before),
@@ -129,7 +133,7 @@ export async function deleteAlarmWebhook(
     .where('id', '=', before.webhookId)
     .execute()
   await writeAudit(transaction, {
-    ...by,
+    ...{ ...by, plantId: before.plantId },
     action: 'alarm_webhook.delete',
     subject: before.name,
     before: written(before),
@@ -157,7 +161,8 @@ export async function requestWebhookTest(
       ...{ state: 'due', created_at: now, last_error: null },
     })
     .execute()
-  await writeAudit(transaction, { ...by, action: 'alarm_webhook.test', subject: webhook.name })
+  const { plantId, name: subject } = webhook
+  await writeAudit(transaction, { ...by, plantId, action: 'alarm_webhook.test', subject })
   return id
 }
 

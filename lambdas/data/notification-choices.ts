@@ -19,14 +19,23 @@ export async function readNotificationChoice(
   return row ?? NO_CHOICE
 }
 
+/** `change` gives the choice as it is to be, or throws to keep it. */
 export async function changeNotificationChoice(
   transaction: Transaction<Database>,
   by: Author & { userId: string },
   email: string,
-  change: Partial<NotificationChoice>,
+  change: (before: NotificationChoice) => NotificationChoice,
 ): Promise<NotificationChoice> {
+  // Of the user's row: a choice may have none yet.
+  await transaction
+    .selectFrom('users')
+    .select('id')
+    .where('tenant_id', '=', by.tenantId)
+    .where('id', '=', by.userId)
+    .forUpdate()
+    .execute()
   const before = await readNotificationChoice(transaction, by)
-  const after = { ...before, ...change }
+  const after = change(before)
   const columns = {
     ...{ email_from: after.emailFrom, email_when_cleared: after.emailWhenCleared, updated_at: Date.now() },
     quiet_hours: after.quietHours && JSON.stringify(after.quietHours),

@@ -1,4 +1,5 @@
 import type { ProvidedContext } from 'vitest'
+import { describedByApi } from './described-answers.ts'
 
 type Endpoints = ProvidedContext['endpoints']
 
@@ -26,11 +27,13 @@ export async function idToken(endpoints: Endpoints, email: string): Promise<stri
   return ((await answer.json()) as { idToken: string }).idToken
 }
 
-/** HTTP API as a signed-in user; an answer that is not 2xx throws with its body. */
+/** HTTP API as a signed-in user; an answer that is not 2xx throws with its body, and one that OpenAPI does not describe throws too. */
 export async function signIn(endpoints: Endpoints, email: string): Promise<ApiClient> {
   const token = await idToken(endpoints, email)
-  const request = (method: string, path: string, body?: unknown) =>
-    fetch(`${endpoints.api.url}/v1${path}`, {
+  const expectDescribed = await describedByApi(endpoints.api.url)
+  const request = async (method: string, path: string, body?: unknown) => {
+    const url = `${endpoints.api.url}/v1${path}`
+    const answer = await fetch(url, {
       method,
       headers: {
         authorization: `Bearer ${token}`,
@@ -38,6 +41,11 @@ export async function signIn(endpoints: Endpoints, email: string): Promise<ApiCl
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
+    const { status, headers } = answer
+    const text = await answer.clone().text()
+    expectDescribed({ method, url, status, contentType: headers.get('content-type') ?? undefined, text })
+    return answer
+  }
   const json = async (method: string, path: string, body?: unknown): Promise<unknown> => {
     const answer = await request(method, path, body)
     if (!answer.ok) throw new Error(`${method} ${path} answered ${answer.status}: ${await answer.text()}`)

@@ -32,6 +32,7 @@ const ofNewAlarm =
   (body?: Record<string, unknown>, suppressed?: 'shelved' | 'out_of_service'): MakeCall =>
   async ({ newAlarm }) => ({ params: { alarmId: await newAlarm(suppressed) }, ...(body && { body }) })
 const ofAlarmRule: MakeCall = ({ ruleId }) => ({ params: { ruleId } })
+const ofAlarmWebhook: MakeCall = ({ webhookId }) => ({ params: { webhookId } })
 const ofNothing: MakeCall = () => ({})
 
 const IN_A_DAY = Date.now() + 86_400_000
@@ -98,10 +99,11 @@ const EXAMPLES: Record<Operation | OpenOperation, MakeCall> = {
   deleteAlarmRule: async ({ newAlarmRule }) => ({ params: { ruleId: await newAlarmRule() } }),
   tryAlarmRule: ({ plantId }) => ({ body: { plantId, tag: HOT.tag, condition: HOT.condition } }),
   listAlarmWebhooks: ofNothing,
+  getAlarmWebhook: ofAlarmWebhook,
   createAlarmWebhook: ({ plantId }) => ({ body: { name: fresh(), plantId, url: 'https://198.41.0.4/hook' } }),
   changeAlarmWebhook: ({ webhookId }) => ({ params: { webhookId }, body: { enabled: false } }),
   deleteAlarmWebhook: async ({ newWebhook }) => ({ params: { webhookId: await newWebhook() } }),
-  testAlarmWebhook: ({ webhookId }) => ({ params: { webhookId } }),
+  testAlarmWebhook: ofAlarmWebhook,
   getMyNotifications: ofNothing,
   changeMyNotifications: () => ({ body: { emailFrom: 'high' } }),
   createTicket: () => ({ body: {} }),

@@ -11,6 +11,7 @@ import { launchChromium } from '../helpers/chromium.ts'
 import { enrolGateway } from '../helpers/gateway-process.ts'
 import { openLiveSocket } from '../helpers/live-client.ts'
 import { setFloat32, startPlc } from '../helpers/plc.ts'
+import { signedInPage } from '../helpers/signed-in-page.ts'
 
 const endpoints = inject('endpoints')
 const cleanup: (() => unknown)[] = []
@@ -75,11 +76,7 @@ it('a register written in the PLC arrives in Postgres, Redis, the events channel
 
   const browser = await launchChromium()
   cleanup.push(() => browser.close())
-  const page = await (await browser.newContext({ locale: 'es-AR' })).newPage()
-  await page.goto(endpoints.web.url)
-  await page.getByTestId('email').fill(email)
-  await page.getByTestId('password').fill(endpoints.users.find((user) => user.email === email)!.password)
-  await page.getByTestId('sign-in').click()
+  const page = await signedInPage(browser, endpoints, email)
   await page.locator('[data-plant="planta-baradero"]').click()
   await page.locator('[data-machine="one-reading"]').click()
   const shown = page.locator('[data-tag="temperature"]').first()

@@ -3,11 +3,20 @@ import { randomUUID } from 'node:crypto'
 import * as v from 'valibot'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RATE_LIMITS } from '../../../lambdas/api/rate-limit.ts'
+import { routes } from '../../../lambdas/api/routes.ts'
 import { openRedis } from '../../../lambdas/runtime/redis.ts'
 import { CreatedGateway } from '../../../schemas/api.ts'
+import { exampleCall, pathOf } from '../../helpers/example-calls.ts'
 import { type HttpAnswer, type HttpApi, startHttpApi } from '../../helpers/http-api.ts'
+import { createPlaces } from '../../helpers/places.ts'
 import { startTestIot, type TestIot } from '../../helpers/test-iot.ts'
 import { createMachines, createTenant, createUser, type TestTenant } from '../../helpers/tenants.ts'
+
+/** Changes that no other could be lost by, with the reason. */
+const WITHOUT_VERSION: Record<string, string> = {
+  changeMachines: 'says of many what each is to be',
+  changeMe: 'has a single field',
+}
 
 let api: HttpApi
 let iot: TestIot
@@ -223,6 +232,24 @@ describe('ETag', () => {
     const lost = await change('Three', `W/${String(winner.headers['etag'])}`)
     expect(lost).toMatchObject({ status: 412, body: { code: 'precondition_failed' } })
     expect((await change('Three', '*')).status).toBe(200)
+  })
+
+  it.each(
+    routes
+      .filter(({ method, operationId }) => method === 'PATCH' && !(operationId in WITHOUT_VERSION))
+      .map((route) => ({ route, name: `${route.method} ${route.path}` })),
+  )('of what is read goes with $name', async ({ route: { path, operationId } }) => {
+    const { tenant, places } = await createPlaces(api.database.master, ['north'])
+    const as = await createUser(api.database.master, tenant.tenantId, 'admin', 'all')
+    const call = await exampleCall(operationId, places[0]!)
+    const change = (ifMatch: string) =>
+      api.request('PATCH', pathOf(path, call), { as, body: call.body, headers: { 'If-Match': ifMatch } })
+    const read = await api.request('GET', pathOf(path, call), { as })
+    expect((await change('"of another"')).status).toBe(412)
+    const changed = await change(String(read.headers['etag']))
+    expect(changed.status).toBe(200)
+    expect(changed.headers['etag']).not.toBe(read.headers['etag'])
+    expect((await api.request('GET', pathOf(path, call), { as })).headers['etag']).toBe(changed.headers['etag'])
   })
 
   it('is not ignored where it cannot be checked', async () => {
