@@ -49,6 +49,10 @@ export async function confirm(command: AdminCommand, plan: string, functionName:
   const terminal = createInterface({ input: process.stdin, output: process.stdout })
   try {
     return (await terminal.question(`Type ${expected} to go on: `)).trim() === expected
+  } catch (error) {
+    // Ctrl-C and Ctrl-D.
+    if (error instanceof Error && error.name === 'AbortError') return false
+    throw error
   } finally {
     terminal.close()
   }

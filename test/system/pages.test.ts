@@ -47,6 +47,27 @@ async function expireCertificate(at: number): Promise<void> {
   await client.end()
 }
 
+/** Another tab at the same address, whose clock can be moved. What it gives: that a step which has not come says what to check. */
+async function pageOfAMinuteLater(page: Page): Promise<(step: string, words: string) => Promise<void>> {
+  const tab = await page.context().newPage()
+  cleanup.push(() => tab.close())
+  await tab.clock.install()
+  // By its Date the page would correct its clock.
+  await tab.route('**/v1/**', async (route) => {
+    const response = await route.fetch()
+    const headers = { ...response.headers(), date: '' }
+    await route.fulfill({ response, headers })
+  })
+  await tab.goto(page.url())
+  return async (step, words) => {
+    const waiting = tab.locator(`[data-step="${step}"][data-done="false"]`)
+    await waiting.locator('.since').waitFor(WAIT)
+    expect(await waiting.getByRole('note').count()).toBe(0)
+    await tab.clock.fastForward(61_000)
+    await waiting.getByRole('note').getByText(words).waitFor(WAIT)
+  }
+}
+
 it('an admin goes from nothing to the first value, and the page lights up step by step', async () => {
   await admin.goto('/admin/onboarding')
   await admin.getByTestId('new-plant').click()
@@ -63,6 +84,8 @@ it('an admin goes from nothing to the first value, and the page lights up step b
 
   const step = (name: string, done: boolean) => admin.locator(`[data-step="${name}"][data-done="${done}"]`)
   await step('enrolled', false).waitFor(WAIT)
+  const help = await pageOfAMinuteLater(admin)
+  await help('enrolled', 'firewall')
   const gateway = await installGateway(endpoints, {
     ...{ folder, thingName, token: token! },
     devices: `  - { name: plc-1, driver: modbus-tcp, host: 127.0.0.1, port: ${plc.port}, unitId: 1, timeoutMs: 1000 }`,
@@ -75,6 +98,7 @@ it('an admin goes from nothing to the first value, and the page lights up step b
   })
   await step('enrolled', true).waitFor(WAIT)
   await step('connected', false).waitFor(WAIT)
+  await help('connected', '8883')
   const agent = gateway.start()
   cleanup.push(() => agent.kill('SIGKILL'))
   for (const name of ['connected', 'heartbeat', 'reading', 'machine']) await step(name, true).waitFor(WAIT)
@@ -90,6 +114,11 @@ it('an admin goes from nothing to the first value, and the page lights up step b
   await admin.locator('[data-machine="horno-de-pan"][data-status="active"]').waitFor(WAIT)
   await admin.goto('/admin/audit?kind=plant')
   await admin.locator('[data-action="plant.create"]').first().waitFor(WAIT)
+  const downloading = admin.waitForEvent('download')
+  await admin.getByTestId('audit-csv').click()
+  const lines = readFileSync(await (await downloading).path(), 'utf8').split('\r\n')
+  expect(lines[0]).toBe('\uFEFFtime,user,action,subject,before,after,request')
+  expect(lines.filter((line) => line.includes(`,${ADMIN},plant.create,${PLANT},`))).toHaveLength(1)
 }, 180_000)
 
 it('a chart shows a spike of one sample, is zoomed by dragging, and its address shows a colleague the same', async () => {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { serveJson, type TestServer } from '../../helpers/http-server.ts'
 
@@ -36,6 +37,20 @@ async function admin(args: string[], cwd = folder) {
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
   const code = await new Promise((resolve) => child.on('close', resolve))
   return { code, output: output.trim() }
+}
+
+/** By util-linux's script, at a terminal of its own, with an answer to the question that ends in `to go on: `. */
+async function atTerminal(args: string[], typed: string) {
+  const command = [process.execPath, CLI, ...args].join(' ')
+  const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], { cwd: folder })
+  let output = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    const wasAsked = output.includes('to go on: ')
+    output += chunk.toString()
+    if (!wasAsked && output.includes('to go on: ')) child.stdin.write(`${typed}\n`)
+  })
+  const code = await new Promise((resolve) => child.on('close', resolve))
+  return { code, output: stripVTControlCharacters(output).trim() }
 }
 
 const CREATE_PLANT = [
@@ -134,6 +149,23 @@ describe('npm run admin', () => {
     expect(invocations.slice(before).map(([, event]) => event)).toEqual([{ command: 'tenant list' }])
     expect(await admin(CREATE_PLANT.slice(0, -1))).toMatchObject({ code: 2 })
     expect(invocations).toHaveLength(before + 1)
+  })
+
+  it('asks who sits at a terminal, and does it only when that one types what it says', async () => {
+    answer = { body: { status: 'tenants', message: 'nothing is left of granix', items: [] } }
+    const remove = ['tenant', 'delete', 'granix', '--local']
+    for (const typed of ['n', 'yes', '\u0004']) {
+      const before = invocations.length
+      const { code, output } = await atTerminal(remove, typed)
+      expect(output).toContain('will DELETE the tenant granix')
+      expect(output, typed).toMatch(/Nothing was done\.$/)
+      expect(code).toBe(1)
+      expect(invocations.slice(before).map(([, event]) => event)).toEqual([{ command: 'tenant list' }])
+    }
+    expect(await atTerminal(remove, 'granix')).toMatchObject({ code: 0 })
+    expect(invocations.at(-1)![1]).toEqual({ command: 'tenant delete', slug: 'granix' })
+    expect(await atTerminal(CREATE_PLANT.slice(0, -1), 'yes')).toMatchObject({ code: 0 })
+    expect(invocations.at(-1)![1]).toMatchObject({ command: 'plant create' })
   })
 
   it('goes on with a deletion until it is done', async () => {

@@ -13,16 +13,16 @@ export interface StepState {
 /** A step that has not come for so long says what to check. */
 export const HELP_AFTER_MS = 60_000
 
-/** Which steps a gateway has taken, as far as the API tells. */
+/** Which steps a gateway has taken since its last enrolment, as far as the API tells. */
 export function stepsTaken(gateway: Gateway, machines: readonly Machine[]): Record<Step, boolean> {
   const own = machines.filter(({ thingName }) => thingName === gateway.thingName)
-  const isHeard = gateway.connection !== 'never'
+  const isHeard = gateway.lifecycle === 'active' || gateway.lifecycle === 'rotating'
   return {
-    enrolled: gateway.lifecycle !== 'created' && gateway.lifecycle !== 'revoked',
-    connected: isHeard || gateway.lastSeenAt !== null,
-    heartbeat: gateway.health !== null,
-    reading: own.some(({ state }) => state !== null),
-    machine: own.length > 0,
+    enrolled: gateway.lifecycle === 'enrolled' || isHeard,
+    connected: isHeard,
+    heartbeat: isHeard && gateway.health !== null,
+    reading: isHeard && own.some(({ state }) => state !== null),
+    machine: isHeard && own.length > 0,
   }
 }
 
