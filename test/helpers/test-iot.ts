@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { IoTClient } from '@aws-sdk/client-iot'
 import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
 import { listen, rawServer } from '../../local/http/server.ts'
+import { startBroker } from '../../local/iot/broker.ts'
 import { openCertificateAuthority } from '../../local/iot/certificate-authority.ts'
 import { serveIotControlPlane } from '../../local/iot/control-plane.ts'
 import { Registry } from '../../local/iot/registry.ts'
@@ -19,16 +20,26 @@ export interface TestIot {
   calls: string[]
   /** The next call of the command fails: before it has reached AWS, or with its answer lost. */
   failAt(command: string, when: 'before' | 'after'): void
+  /** Its message broker for devices, and what it has taken. */
+  startBroker(): Promise<TestIotBroker>
   /** Forgets everything, and that something was to fail. */
   reset(): void
   close(): Promise<void>
+}
+
+export interface TestIotBroker {
+  port: number
+  caPem: string
+  taken: { topic: string; clientId: string }[]
+  stop(): Promise<void>
 }
 
 export async function startTestIot(): Promise<TestIot> {
   const folder = mkdtempSync(join(tmpdir(), 'test-iot-'))
   const registry = new Registry(join(folder, 'iot.json'))
   const app = rawServer(1024 * 1024)
-  serveIotControlPlane(app, registry, await openCertificateAuthority(folder), () => MQTT_ENDPOINT)
+  const authority = await openCertificateAuthority(folder)
+  serveIotControlPlane(app, registry, authority, () => MQTT_ENDPOINT)
   const options = {
     endpoint: await listen(app, 0),
     region: 'us-east-1',
@@ -59,6 +70,14 @@ export async function startTestIot(): Promise<TestIot> {
   return {
     ...{ iot, iotData, registry, calls },
     failAt: (command, when) => (failure = { command, when }),
+    async startBroker() {
+      const taken: TestIotBroker['taken'] = []
+      const broker = await startBroker({
+        ...{ port: 0, registry, authority, retainedFile: join(folder, 'retained.json'), log: () => undefined },
+        onPublish: ({ topic, clientId }) => void taken.push({ topic, clientId }),
+      })
+      return { ...broker, caPem: authority.caPem, taken }
+    },
     reset() {
       registry.change((state) => Object.assign(state, { things: {}, policies: {}, certificates: {} }))
       calls.length = 0
