@@ -193,6 +193,23 @@ test('a plant has room for 500 machines; those that it has go on', async () => {
   expect(await seqs(plant)).toHaveLength(501)
 })
 
+test('consumers that meet new machines at the same time make each once, and no more than the plant has room for', async () => {
+  const plant = await newPlant('ingest-quota-race')
+  const bodies = Array.from({ length: 600 }, (_, index) => telemetry(plant, `machine-${index}`, { seq: 1 }))
+  const overlapping = [0, 150, 300].map((first) => sqsEvent(bodies.slice(first, first + 300)))
+  const answers = await Promise.all(overlapping.map((event) => consumer.handle(event)))
+  expect(answers.flatMap((answer) => answer.batchItemFailures)).toEqual([])
+  const stored = new Set((await rowsOf<{ machine_id: string }>('telemetry_events', plant)).map((row) => row.machine_id))
+  expect(await rowsOf('machines', plant)).toHaveLength(500)
+  expect(stored.size).toBe(500)
+  const refused = await consumer.queues.drain('dead-letters')
+  expect(new Set(refused.map((letter) => letter.MessageAttributes!['errorCode']!.StringValue))).toEqual(
+    new Set(['machine_quota_exceeded']),
+  )
+  const topics = new Set(refused.map((letter) => letter.MessageAttributes!['topic']!.StringValue))
+  expect(topics.size).toBe(100)
+})
+
 test('a machine that another gateway of the plant sends for is shown with that one', async () => {
   const plant = await newPlant('ingest-moved')
   await consumer.handle(sqsEvent([telemetry(plant, 'press', { seq: 1 })]))

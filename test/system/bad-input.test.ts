@@ -114,6 +114,13 @@ describe('what a gateway publishes wrongly ends in quarantine with its code, unt
   })
 })
 
+it('a reading that its gateway has kept for an hour is stored, by the queue of late ones, beside a live one', async () => {
+  const kept = { ...reading(), timestamp: now() - 3_600_000 }
+  await mqtt.publishAsync(topicOf('kept-an-hour'), JSON.stringify(kept), { qos: 1 })
+  await mqtt.publishAsync(topicOf('not-kept'), JSON.stringify(reading()), { qos: 1 })
+  await Promise.all([expectStored('kept-an-hour'), expectStored('not-kept')])
+})
+
 describe('what can only come from elsewhere than the broker', () => {
   const envelope = (topic: string): QueueEnvelope => ({
     payload: Buffer.from(JSON.stringify(reading())).toString('base64'),
