@@ -79,10 +79,10 @@ export async function startProductApis(
     guard,
   }: { ports: CloudPorts; deployment: Deployment; firebaseHost: string; guard: Guard },
 ): Promise<void> {
-  const { httpApi, webSocketApi, site, functionNamed, metrics, localize, originOf } = deployment
+  const { httpApi, webSocketApi, site, functionNamed, cloudWatch, localize, originOf } = deployment
   const api = rawServer(MAX_PAYLOAD_BYTES)
   api.get('/local/metrics', (_request, reply) =>
-    reply.type('text/plain; version=0.0.4').send(metrics.toPrometheusText()),
+    reply.type('text/plain; version=0.0.4').send(cloudWatch.prometheus.toString()),
   )
   serveDocs(api)
   serveHttpApi(api, httpApi, functionNamed)

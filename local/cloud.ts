@@ -5,7 +5,7 @@ import { startAwsApis, startFirebaseAuth, startProductApis } from './apis.ts'
 import { readTriggers } from './assembly/read-consumers.ts'
 import { REGION } from './aws-identity.ts'
 import { choosePorts, type CloudPorts } from './cloud-ports.ts'
-import { startEventSources, startIotBroker, startSchedules } from './consumers.ts'
+import { startCloudWatch, startEventSources, startIotBroker, startSchedules } from './consumers.ts'
 import { startDemo, startTenants } from './demo/demo.ts'
 import { deploy, type Deployment } from './deployment.ts'
 import { type Endpoints, writeEndpoints } from './endpoints.ts'
@@ -102,6 +102,7 @@ async function start(options: CloudOptions, lifetime: Lifetime): Promise<Endpoin
     await startEventSources(lifetime, deployment, queues)
     await startSchedules(lifetime, deployment)
     await startIotBroker(lifetime, { rootDir, ports, deployment, registry, authority })
+    await startCloudWatch(lifetime, rootDir, deployment)
   })
   const users = await step.run('tenants, plants and users', () => startTenants(deployment))
   const base = endpointsOf(ports, deployment, queues.url, postgres, redis.url, authority.caFile, firebaseHost)

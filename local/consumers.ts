@@ -1,4 +1,4 @@
-/** What moves messages and time: the MQTT broker with its rules, the event sources, the schedules. */
+/** What moves messages and time: the MQTT broker with its rules, the event sources, the schedules, the alarms. */
 import { join } from 'node:path'
 import { readEventSources, readSchedules } from './assembly/read-consumers.ts'
 import { readRules } from './assembly/read-rules.ts'
@@ -32,6 +32,13 @@ export async function startSchedules(lifetime: Lifetime, { assembly, functionNam
     const timer = setInterval(() => void target.invoke(input), everyMs) // its errors are in its log
     await lifetime.own(`schedule of ${functionName}`, timer, () => clearInterval(timer))
   }
+}
+
+export async function startCloudWatch(lifetime: Lifetime, rootDir: string, { cloudWatch }: Deployment): Promise<void> {
+  const log = openLogFile(join(rootDir, 'logs', 'cloudwatch.log'))
+  await lifetime.own('log of CloudWatch', log, () => log.close())
+  cloudWatch.start((line) => log.write(`${new Date().toISOString()} ${line}`))
+  await lifetime.own('CloudWatch', cloudWatch, () => cloudWatch.stop())
 }
 
 export async function startIotBroker(

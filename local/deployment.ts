@@ -6,11 +6,12 @@ import { type ApiSettings, readApis } from './assembly/read-apis.ts'
 import { functionResources, readFunctions } from './assembly/read-functions.ts'
 import { readQueues } from './assembly/read-queues.ts'
 import { readSite, type Site } from './assembly/read-site.ts'
+import { CloudWatch } from './cloudwatch/cloudwatch.ts'
+import { readAlarms } from './cloudwatch/read-alarms.ts'
 import type { CloudPorts } from './cloud-ports.ts'
 import { prepareDatabase, readDatabase } from './database.ts'
 import { LambdaFunction } from './lambda/function.ts'
 import { type LogFile, openLogFile } from './lambda/log-file.ts'
-import { Metrics } from './lambda/metrics.ts'
 import { checkDeployment } from './iam/deployment-rights.ts'
 import type { Guard } from './iam/guard.ts'
 import { readRoles } from './iam/roles.ts'
@@ -29,7 +30,7 @@ export interface Deployment {
   httpApi: ApiSettings
   webSocketApi: ApiSettings
   site: Site
-  metrics: Metrics
+  cloudWatch: CloudWatch
   /** Puts this machine's addresses in the place of AWS host names. */
   localize: (text: string) => string
   /** Where an API's host really answers. */
@@ -88,7 +89,7 @@ export async function deploy(options: DeployOptions): Promise<Deployment> {
         result.replaceAll(`https://${host}`, `http://${here}`).replaceAll(`wss://${host}`, `ws://${here}`),
       text,
     )
-  const metrics = new Metrics()
+  const cloudWatch = new CloudWatch(readAlarms(assembly), [...byName.values()])
   const environmentOf = (template: Record<string, string>) =>
     withOverrides(
       Object.fromEntries(Object.entries(template).map(([name, value]) => [name, localize(value)])),
@@ -98,7 +99,11 @@ export async function deploy(options: DeployOptions): Promise<Deployment> {
   for (const settings of readFunctions(assembly, environmentOf)) {
     const log = openLogFile(join(rootDir, 'logs', `${settings.name}.log`))
     await lifetime.own(`log of ${settings.name}`, log, () => log.close())
-    const lambda = new LambdaFunction(settings, (line) => takeLine(line, metrics, log))
+    const lambda = new LambdaFunction(
+      settings,
+      (line) => takeLine(line, cloudWatch, log),
+      (durationMs, hasFailed) => cloudWatch.countInvocation(settings.name, durationMs, hasFailed),
+    )
     functions.set(settings.name, await lifetime.own(settings.name, lambda, () => lambda.stop()))
   }
   return {
@@ -109,7 +114,7 @@ export async function deploy(options: DeployOptions): Promise<Deployment> {
     httpApi,
     webSocketApi,
     site,
-    metrics,
+    cloudWatch,
     localize,
     originOf: (host) => localize(`https://${host}`),
     database: { name: database.DBName },
@@ -117,9 +122,9 @@ export async function deploy(options: DeployOptions): Promise<Deployment> {
 }
 
 /** Metrics are shown elsewhere; as lines they would be most of the log. */
-function takeLine(line: string, metrics: Metrics, log: LogFile): void {
+function takeLine(line: string, cloudWatch: CloudWatch, log: LogFile): void {
   try {
-    if (!metrics.record(line)) log.write(line)
+    if (!cloudWatch.takeLine(line)) log.write(line)
   } catch (error) {
     log.write(`${line}\nlocal/: the line above is no EMF document that CloudWatch would take: ${String(error)}`)
   }

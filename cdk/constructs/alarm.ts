@@ -1,6 +1,7 @@
 import type { Duration } from 'aws-cdk-lib'
 import { Alarm, ComparisonOperator, type IMetric, Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
 import type { Construct } from 'constructs'
+import { METRIC_NAMESPACE, type MetricName, METRICS } from '../../schemas/metrics.ts'
 import type { Settings } from '../settings.ts'
 
 export interface AlarmProps {
@@ -30,6 +31,11 @@ export function alarm(
   })
 }
 
-/** A metric of the product's own, which the function of folder `service` counts. */
-export const houseMetric = (service: string, metricName: string, statistic: string, period: Duration): Metric =>
-  new Metric({ namespace: 'IotTelemetry', metricName, dimensionsMap: { service }, statistic, period })
+/** A metric of the product's own, as the function of folder `service` counts it (the first that does, when absent). */
+export const houseMetric = (
+  metricName: MetricName,
+  statistic: string,
+  period: Duration,
+  service: string = METRICS[metricName].services[0],
+): Metric =>
+  new Metric({ namespace: METRIC_NAMESPACE, metricName, dimensionsMap: { service }, statistic, period })

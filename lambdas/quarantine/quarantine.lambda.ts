@@ -5,7 +5,7 @@ import type { Database } from '../data/database.ts'
 import { isTransient } from '../data/postgres-errors.ts'
 import { type QuarantinedMessage, quarantineMessage } from '../data/quarantine-message.ts'
 import { postgresEnvironment, readEnvironment } from '../runtime/environment.ts'
-import { frame, logger, metrics } from '../runtime/frame.ts'
+import { frame, logger, metricsOfCode } from '../runtime/frame.ts'
 import { openPostgres } from '../runtime/postgres.ts'
 import { retryLater } from '../runtime/retry-later.ts'
 import { readDeadLetter, type Source } from './read-dead-letter.ts'
@@ -50,7 +50,7 @@ async function store(letter: QuarantinedMessage): Promise<Outcome> {
   try {
     if (await quarantineMessage(db, letter)) {
       logger.info('Quarantined', { code, reason: message, topic, thingName, messageId })
-      metrics.singleMetric().addDimension('errorCode', code).addMetric('QuarantinedMessages', 'Count', 1)
+      metricsOfCode(code).addMetric('QuarantinedMessages', 'Count', 1)
     }
     return 'stored'
   } catch (error) {

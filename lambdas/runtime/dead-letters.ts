@@ -2,7 +2,7 @@ import type { MessageAttributeValue, SQSClient } from '@aws-sdk/client-sqs'
 import type { SQSRecord } from 'aws-lambda'
 import * as v from 'valibot'
 import { QueueEnvelope } from '../../schemas/queues.ts'
-import { logger, metrics } from './frame.ts'
+import { logger, metricsOfCode } from './frame.ts'
 import { printableText } from './printable-text.ts'
 import type { DeadLetter } from './refusals.ts'
 import { sendMessages } from './send-messages.ts'
@@ -29,7 +29,7 @@ export async function sendDeadLetters(sqs: SQSClient, queueUrl: string, letters:
   for (const sent of messages.filter((message) => !unsent.has(message))) {
     const { record, code, message } = sent
     logger.warn('Message refused', { code, reason: message, messageId: record.messageId, ...origin(record.body) })
-    metrics.singleMetric().addDimension('errorCode', code).addMetric('DeadLetters', 'Count', 1)
+    metricsOfCode(code).addMetric('DeadLetters', 'Count', 1)
   }
   return [...unsent].map((message) => message.record)
 }

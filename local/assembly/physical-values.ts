@@ -99,6 +99,7 @@ const VALUES: Record<string, Values> = {
     const name = physicalName(resource, 'LogGroupName')
     return { ref: name, attributes: { Arn: `${logGroupArn(name)}:*` } }
   },
+  'AWS::CloudWatch::Alarm': (resource) => ({ ref: physicalName(resource, 'AlarmName') }),
   'AWS::IoT::TopicRule': (resource) => ({ ref: physicalName(resource, 'RuleName') }),
   'Custom::Trigger': (resource) => ({ ref: madeId(resource) }),
   'Custom::CDKBucketDeployment': (resource) => ({ ref: madeId(resource) }),

@@ -21,21 +21,26 @@ export interface InvokeResult {
   payload: unknown
 }
 
+/** Hears of each invocation that is over. */
+type OnInvoked = (durationMs: number, hasFailed: boolean) => void
+
 /** An instance with nothing to do is ended after so long: the last one as Lambda does, those beside it sooner. */
 const IDLE_MS = { last: 5 * 60_000, surplus: 60_000 }
 
 export class LambdaFunction {
   readonly settings: FunctionSettings
   readonly #onLine: (line: string) => void
+  readonly #onInvoked: OnInvoked
   /** Each with the timer that ends it. */
   readonly #idle = new Map<Instance, NodeJS.Timeout>()
   readonly #all = new Set<Instance>()
   readonly #waiting: ((instance: Instance) => void)[] = []
   #stopped = false
 
-  constructor(settings: FunctionSettings, onLine: (line: string) => void) {
+  constructor(settings: FunctionSettings, onLine: (line: string) => void, onInvoked: OnInvoked = () => undefined) {
     this.settings = settings
     this.#onLine = onLine
+    this.#onInvoked = onInvoked
   }
 
   /** Never rejects; waits for a free instance when all that may exist are busy. */
@@ -47,7 +52,9 @@ export class LambdaFunction {
       }
     const requestId = randomUUID()
     const instance = await this.#take()
+    const began = performance.now()
     const result = await instance.run(event, requestId)
+    this.#onInvoked(performance.now() - began, result.functionError !== undefined)
     if (result.functionError) this.#onLine(`ERROR RequestId: ${requestId} ${JSON.stringify(result.payload)}`)
     this.#release(instance)
     return result
