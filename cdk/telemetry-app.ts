@@ -11,6 +11,7 @@ import { DataStack } from './stacks/data.ts'
 import { EdgeStack } from './stacks/edge.ts'
 import { IngestStack } from './stacks/ingest.ts'
 import { LiveStack } from './stacks/live.ts'
+import { MonitoringStack } from './stacks/monitoring.ts'
 import { NetworkStack } from './stacks/network.ts'
 import { WebStack } from './stacks/web.ts'
 
@@ -45,6 +46,8 @@ export function telemetryApp(props: AppProps = {}): App {
   const live = new LiveStack(app, 'Live', named('live'), network.surroundings, data, ingest)
   const api = new ApiStack(app, 'Api', named('api'), network.surroundings, data, alarms, ingest, live, archive)
   new WebStack(app, 'Web', named('web'), network.surroundings, live, api)
+  const runbook = app.node.findAll().filter((node) => node instanceof Alarm)
+  new MonitoringStack(app, 'Monitoring', named('monitoring'), settings, runbook)
 
   Aspects.of(app).add({
     visit: (node) => {

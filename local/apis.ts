@@ -8,6 +8,7 @@ import { serveFirebaseAuth } from './firebase/auth-endpoint.ts'
 import { serveDocs } from './http/docs-page.ts'
 import { MAX_PAYLOAD_BYTES, serveHttpApi } from './http/http-api.ts'
 import { listen, rawServer, server } from './http/server.ts'
+import { serveStatus } from './http/status-page.ts'
 import { serveWeb } from './http/web.ts'
 import { serveWebSocketApi } from './http/websocket-api.ts'
 import { awsCall, connectionsCall } from './iam/calls.ts'
@@ -81,9 +82,7 @@ export async function startProductApis(
 ): Promise<void> {
   const { httpApi, webSocketApi, site, functionNamed, cloudWatch, localize, originOf } = deployment
   const api = rawServer(MAX_PAYLOAD_BYTES)
-  api.get('/local/metrics', (_request, reply) =>
-    reply.type('text/plain; version=0.0.4').send(cloudWatch.prometheus.toString()),
-  )
+  serveStatus(api, cloudWatch)
   serveDocs(api)
   serveHttpApi(api, httpApi, functionNamed)
   await start(lifetime, 'HTTP API', api, ports.api)

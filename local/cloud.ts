@@ -161,6 +161,7 @@ function endpointsOf(
     s3: { url: queuesUrl, buckets: { archive: assembly.output('Archive', 'ArchiveBucketName') } },
     firebase: { emulatorHost: firebaseHost, ...FIREBASE },
     metrics: { url: `http://127.0.0.1:${ports.api}/local/metrics` },
+    status: { url: `http://127.0.0.1:${ports.api}/local/status` },
     iot: http(ports.aws),
     lambda: http(ports.aws),
     secrets: http(ports.aws),

@@ -60,6 +60,8 @@ export const Endpoints = v.strictObject({
   ),
   plcs: v.array(v.strictObject({ protocol: v.literal('modbus-tcp'), host: v.string(), port: Port })),
   metrics: v.strictObject({ url: Url }),
+  /** The page with the same figures, for people. */
+  status: v.strictObject({ url: Url }),
   iot: v.strictObject({ url: Url }),
   lambda: v.strictObject({ url: Url }),
   secrets: v.strictObject({ url: Url }),

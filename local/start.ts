@@ -37,7 +37,19 @@ function flags(args: string[]): Flags {
   return { port, fresh: values.fresh, demo: values.demo }
 }
 
-function table({ web, api, realtime, mqtt, postgres, redis, sqs, metrics, users, gateways }: Endpoints): string {
+function table({
+  web,
+  api,
+  realtime,
+  mqtt,
+  postgres,
+  redis,
+  sqs,
+  status,
+  metrics,
+  users,
+  gateways,
+}: Endpoints): string {
   const rows = [
     ['web page', web.url],
     ['HTTP API', `${api.url}/v1`],
@@ -46,6 +58,7 @@ function table({ web, api, realtime, mqtt, postgres, redis, sqs, metrics, users,
     ['Postgres', postgres.url],
     ['Redis', redis.url],
     ['SQS', sqs.url],
+    ['status and alarms', status.url],
     ['metrics', metrics.url],
     ['logs', relative(process.cwd(), join(ROOT_DIR, 'logs'))],
     ...users.map(({ email, password, role, tenant, plantAccess }) => [

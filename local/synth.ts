@@ -10,8 +10,11 @@ const REPOSITORY = join(import.meta.dirname, '..')
 const SOURCES = '{cdk,lambdas,schemas,web}/**/*'
 const KEEP = 3
 
+/** The one that runs here. */
+export const STAGE = 'dev'
+
 const CONTEXT = {
-  stage: 'dev',
+  stage: STAGE,
   firebaseProjectId: FIREBASE.projectId,
   firebaseApiKey: FIREBASE.apiKey,
   'aws:cdk:enable-asset-metadata': true,

@@ -3,8 +3,8 @@
  * under alarms, the local status page shows them. All have the dimension `service`, the folder of the function.
  */
 
-/** CloudWatch's name for what all of them are in. */
-export const METRIC_NAMESPACE = 'IotTelemetry'
+/** What CloudWatch keeps them under: two stages in one account must not count together. */
+export const metricNamespace = (stage: string): string => `IotTelemetry/${stage}`
 
 interface MetricDeclaration {
   unit: 'Count' | 'Milliseconds'

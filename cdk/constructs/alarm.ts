@@ -1,7 +1,7 @@
 import type { Duration } from 'aws-cdk-lib'
 import { Alarm, ComparisonOperator, type IMetric, Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
 import type { Construct } from 'constructs'
-import { METRIC_NAMESPACE, type MetricName, METRICS } from '../../schemas/metrics.ts'
+import { metricNamespace, type MetricName, METRICS } from '../../schemas/metrics.ts'
 import type { Settings } from '../settings.ts'
 
 export interface AlarmProps {
@@ -31,11 +31,9 @@ export function alarm(
   })
 }
 
-/** A metric of the product's own, as the function of folder `service` counts it (the first that does, when absent). */
-export const houseMetric = (
-  metricName: MetricName,
-  statistic: string,
-  period: Duration,
-  service: string = METRICS[metricName].services[0],
-): Metric =>
-  new Metric({ namespace: METRIC_NAMESPACE, metricName, dimensionsMap: { service }, statistic, period })
+/** A metric of the product's own, as the first of the functions counts it that do. */
+export const houseMetric = ({ stage }: Settings, metricName: MetricName, statistic: string, period: Duration): Metric =>
+  new Metric({
+    ...{ namespace: metricNamespace(stage), metricName, statistic, period },
+    dimensionsMap: { service: METRICS[metricName].services[0] },
+  })

@@ -6,7 +6,7 @@ import { Architecture, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/a
 import { LogGroup } from 'aws-cdk-lib/aws-logs'
 import type { ITopic } from 'aws-cdk-lib/aws-sns'
 import type { Construct } from 'constructs'
-import { METRIC_NAMESPACE } from '../../schemas/metrics.ts'
+import { metricNamespace } from '../../schemas/metrics.ts'
 import type { Settings } from '../settings.ts'
 import { lambdaBundle } from './bundle.ts'
 
@@ -98,7 +98,7 @@ export function houseFunction(
       NODE_OPTIONS: '--enable-source-maps',
       STAGE: settings.stage,
       POWERTOOLS_SERVICE_NAME: folder,
-      POWERTOOLS_METRICS_NAMESPACE: METRIC_NAMESPACE,
+      POWERTOOLS_METRICS_NAMESPACE: metricNamespace(settings.stage),
       POWERTOOLS_LOG_LEVEL: 'INFO',
       ...access.reduce<Record<string, string>>((all, one) => ({ ...all, ...one.environment }), {}),
       ...environment,

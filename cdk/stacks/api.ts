@@ -186,7 +186,7 @@ export class ApiStack extends Stack {
     alarm(this, 'GatewayDifferencesAlarm', settings, {
       heading: 'Gateways: AWS IoT and the database differ',
       description: 'Something of a gateway exists at one of them only, and was not repaired.',
-      metric: houseMetric('GatewayDifferences', 'max', Duration.minutes(15)),
+      metric: houseMetric(settings, 'GatewayDifferences', 'max', Duration.minutes(15)),
       atLeast: 1,
       periods: 2,
     })

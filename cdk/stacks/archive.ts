@@ -71,14 +71,14 @@ export class ArchiveStack extends Stack {
       heading: 'Archive: days are late',
       description:
         'Days that ended hours ago are not in the archive, or not verified: they are not dropped from Postgres.',
-      metric: houseMetric('ArchiveDaysLate', 'min', Duration.hours(1)),
+      metric: houseMetric(settings, 'ArchiveDaysLate', 'min', Duration.hours(1)),
       atLeast: 1,
       periods: 2,
     })
     alarm(this, 'ArchiveVerificationAlarm', settings, {
       heading: 'Archive: verification failed',
       description: 'A file is not what was written, or messages are missing from a day.',
-      metric: houseMetric('ArchiveVerificationFailed', 'sum', Duration.minutes(15)),
+      metric: houseMetric(settings, 'ArchiveVerificationFailed', 'sum', Duration.minutes(15)),
       atLeast: 1,
     })
     alarm(this, 'ArchiveFailsAlarm', settings, {

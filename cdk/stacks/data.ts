@@ -76,7 +76,7 @@ export class DataStack extends Stack {
     alarm(this, 'RollupAlarm', settings, {
       heading: 'History: hours wait to be rolled up',
       description: 'In half an hour no run of Rollup began with an empty queue.',
-      metric: houseMetric('RollupHoursWaiting', 'min', Duration.minutes(30)),
+      metric: houseMetric(settings, 'RollupHoursWaiting', 'min', Duration.minutes(30)),
       atLeast: 1,
     })
   }

@@ -117,7 +117,7 @@ export class IngestStack extends Stack {
     alarm(this, 'PartitionAlarm', settings, {
       heading: 'Telemetry: a day had no partition',
       description: 'Ingest had to make the partition of a day by itself, or could not.',
-      metric: houseMetric('PartitionMissing', 'sum', Duration.minutes(1)),
+      metric: houseMetric(settings, 'PartitionMissing', 'sum', Duration.minutes(1)),
       atLeast: 1,
     })
 
@@ -157,7 +157,7 @@ export class IngestStack extends Stack {
     alarm(this, 'PipelineBehindAlarm', settings, {
       heading: 'Gateway status: the pipeline is behind',
       description: 'For five minutes heartbeats have been missing, and the cause is not the gateways.',
-      metric: houseMetric('StatusPipelineBehind', 'min', Duration.minutes(5)),
+      metric: houseMetric(settings, 'StatusPipelineBehind', 'min', Duration.minutes(5)),
       atLeast: 1,
     })
 

@@ -22,6 +22,18 @@ export class Alarm {
     this.settings = settings
   }
 
+  toJSON() {
+    const { settings, state, since, value } = this
+    return {
+      name: settings.name,
+      description: settings.description,
+      condition: settings.condition,
+      state,
+      since,
+      value,
+    }
+  }
+
   /**
    * Judges the periods that end at `now` (epoch ms), a sliding window. Says whether the state has changed.
    * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html

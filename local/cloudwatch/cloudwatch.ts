@@ -53,7 +53,13 @@ export class CloudWatch {
   /** As AWS Lambda counts an invocation that is over. */
   countInvocation(functionName: string, durationMs: number, hasFailed: boolean): void {
     const of = (name: string, value: number): DataPoint => ({
-      ...{ namespace: 'AWS/Lambda', name, dimensions: { FunctionName: functionName }, at: this.#now(), values: [value] },
+      ...{
+        namespace: 'AWS/Lambda',
+        name,
+        dimensions: { FunctionName: functionName },
+        at: this.#now(),
+        values: [value],
+      },
     })
     this.store.add(of('Invocations', 1))
     this.store.add(of('Errors', Number(hasFailed)))

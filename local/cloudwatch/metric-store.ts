@@ -61,9 +61,9 @@ export class MetricStore {
     return [...this.#series.values()].map(({ id }) => id).filter((id) => id.namespace === namespace && id.name === name)
   }
 
-  /** The newest value, however old. */
-  last(id: MetricId): number | undefined {
-    return [...(this.#series.get(keyOf(id))?.minutes ?? [])].at(-1)?.[1].last
+  /** Each metric with its newest value, however old. */
+  newest(): (MetricId & { last: number })[] {
+    return [...this.#series.values()].map(({ id, minutes }) => ({ ...id, last: [...minutes.values()].at(-1)!.last }))
   }
 }
 

@@ -44,14 +44,14 @@ export class PrometheusText {
   }
 }
 
-/** `IotTelemetry`, `MessagesStored` -> `iot_telemetry_messages_stored`. */
+/** `IotTelemetry/dev`, `MessagesStored` -> `iot_telemetry_messages_stored`: there is one stage here. */
 function metricName(namespace: string, name: string): string {
   const snake = (text: string) =>
     text
       .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
       .replace(/\W+/g, '_')
       .toLowerCase()
-  return `${snake(namespace)}_${snake(name)}`
+  return `${snake(namespace.split('/')[0]!)}_${snake(name)}`
 }
 
 function labels(dimensions: Record<string, string>): string {

@@ -8,18 +8,20 @@ export function countQueue(queue: Queue, put: Put): void {
   const count = (name: string, messages: number) => {
     if (messages > 0) put(pointOf(queue, name, messages))
   }
-  const { enqueue, dequeue, deleteMessage } = queue
+  const enqueue = queue.enqueue.bind(queue)
   queue.enqueue = (message) => {
-    enqueue.call(queue, message)
+    enqueue(message)
     count('NumberOfMessagesSent', 1)
   }
+  const dequeue = queue.dequeue.bind(queue)
   queue.dequeue = (...how) => {
-    const messages = dequeue.call(queue, ...how)
+    const messages = dequeue(...how)
     count('NumberOfMessagesReceived', messages.length)
     return messages
   }
+  const deleteMessage = queue.deleteMessage.bind(queue)
   queue.deleteMessage = (receiptHandle) => {
-    const isDeleted = deleteMessage.call(queue, receiptHandle)
+    const isDeleted = deleteMessage(receiptHandle)
     count('NumberOfMessagesDeleted', Number(isDeleted))
     return isDeleted
   }

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { METRIC_NAMESPACE, METRICS } from '../../schemas/metrics.ts'
+import { METRICS } from '../../schemas/metrics.ts'
 import type { Assembly } from '../assembly/assembly.ts'
 import { type Expression, parseExpression } from './metric-math.ts'
 import type { MetricId, Statistic } from './metric-store.ts'
@@ -77,7 +77,7 @@ const AlarmProperties = v.strictObject({
 type AlarmProperties = v.InferOutput<typeof AlarmProperties>
 
 /** Of AWS's own metrics those that this cloud makes, with the dimension that they have. */
-const MADE_HERE: Record<string, { names: string[]; dimension: string }> = {
+const MADE_HERE: Record<string, { names: string[]; dimension: 'FunctionName' | 'QueueName' }> = {
   'AWS/Lambda': { names: ['Duration', 'Errors', 'Invocations'], dimension: 'FunctionName' },
   'AWS/SQS': {
     names: [
@@ -96,7 +96,8 @@ const MADE_HERE: Record<string, { names: string[]; dimension: string }> = {
 export function readAlarms(assembly: Pick<Assembly, 'resources' | 'ref' | 'attribute'>): AlarmSettings[] {
   const resources = (type: string, name: string) =>
     assembly.resources(type).map((one) => String(name === '' ? assembly.ref(one) : assembly.attribute(one, name)))
-  const named: Record<string, string[]> = {
+  const named: Named = {
+    service: servicesOf(assembly),
     FunctionName: resources('AWS::Lambda::Function', ''),
     QueueName: resources('AWS::SQS::Queue', 'QueueName'),
   }
@@ -109,6 +110,25 @@ export function readAlarms(assembly: Pick<Assembly, 'resources' | 'ref' | 'attri
     return settings
   })
 }
+
+interface Named {
+  /** Namespace and service of each function, as its variables say. */
+  service: string[]
+  FunctionName: string[]
+  QueueName: string[]
+}
+
+const Variables = v.looseObject({
+  POWERTOOLS_METRICS_NAMESPACE: v.optional(v.string()),
+  POWERTOOLS_SERVICE_NAME: v.optional(v.string()),
+})
+
+const servicesOf = (assembly: Pick<Assembly, 'resources'>) =>
+  assembly.resources('AWS::Lambda::Function').map(({ properties }) => {
+    const { Variables: variables = {} } = (properties.Environment ?? {}) as { Variables?: unknown }
+    const { POWERTOOLS_METRICS_NAMESPACE: namespace, POWERTOOLS_SERVICE_NAME: service } = v.parse(Variables, variables)
+    return `${String(namespace)} ${String(service)}`
+  })
 
 function settingsOf(logicalId: string, properties: AlarmProperties): AlarmSettings {
   const { ComparisonOperator, Threshold, EvaluationPeriods, DatapointsToAlarm, TreatMissingData } = properties
@@ -127,7 +147,10 @@ function settingsOf(logicalId: string, properties: AlarmProperties): AlarmSettin
 
 type Compared = Pick<AlarmSettings, 'periodMs' | 'queries' | 'value'>
 
-function singleOf(logicalId: string, { Namespace, MetricName, Dimensions, Statistic, Period }: AlarmProperties): Compared {
+function singleOf(
+  logicalId: string,
+  { Namespace, MetricName, Dimensions, Statistic, Period }: AlarmProperties,
+): Compared {
   if (Namespace === undefined || MetricName === undefined || Statistic === undefined || Period === undefined)
     throw new Error(`The alarm ${logicalId} needs Namespace, MetricName, Statistic and Period, or Metrics`)
   const metric = idOf({ Namespace, MetricName, Dimensions })
@@ -155,25 +178,27 @@ const idOf = ({ Namespace, MetricName, Dimensions }: v.InferOutput<typeof Metric
   dimensions: Object.fromEntries(Dimensions.map(({ Name, Value }) => [Name, Value])),
 })
 
-function checkThatItComes(alarm: string, metric: MetricId, named: Record<string, string[]>): void {
+function checkThatItComes(alarm: string, metric: MetricId, named: Named): void {
   const refuse = (why: string): never => {
     throw new Error(`The alarm "${alarm}" would never ring: ${why}.`)
   }
   const names = Object.keys(metric.dimensions)
-  if (metric.namespace === METRIC_NAMESPACE) {
+  const { service } = metric.dimensions
+  if (service !== undefined) {
     const declared = Object.entries(METRICS).find(([name]) => name === metric.name)?.[1]
     if (!declared) return refuse(`schemas/metrics.ts has no ${metric.name}`)
     const expected = declared.by === 'service' ? ['service'] : ['service', declared.by]
     if (names.length !== expected.length || !expected.every((name) => names.includes(name)))
       return refuse(`${metric.name} has the dimensions ${expected.join(', ')}`)
     const services: readonly string[] = declared.services
-    if (!services.includes(metric.dimensions.service!))
-      refuse(`${metric.dimensions.service!} does not count ${metric.name}`)
+    if (!services.includes(service)) return refuse(`${service} does not count ${metric.name}`)
+    if (!named.service.includes(`${metric.namespace} ${service}`)) refuse(`no ${service} counts in ${metric.namespace}`)
     return
   }
   const made = MADE_HERE[metric.namespace]
   if (!made?.names.includes(metric.name)) return refuse(`local/ does not make ${metric.namespace} ${metric.name}`)
   const target = metric.dimensions[made.dimension]
-  if (names.length !== 1 || target === undefined) return refuse(`${metric.name} has the dimension ${made.dimension} only`)
-  if (!named[made.dimension]!.includes(target)) refuse(`there is no ${target}`)
+  if (names.length !== 1 || target === undefined)
+    return refuse(`${metric.name} has the dimension ${made.dimension} only`)
+  if (!named[made.dimension].includes(target)) refuse(`there is no ${target}`)
 }

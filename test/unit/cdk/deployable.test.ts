@@ -6,7 +6,7 @@ describe.each(['dev', 'prod'])('stacks of %s', (stage) => {
   const templates = synthesize({ stage })
 
   it('are these, for any account and region', () => {
-    const everywhere = ['Alarms', 'Api', 'Archive', 'Data', 'Ingest', 'Live', 'Network', 'Web']
+    const everywhere = ['Alarms', 'Api', 'Archive', 'Data', 'Ingest', 'Live', 'Monitoring', 'Network', 'Web']
     expect(
       Object.keys(templates)
         .filter((stack) => stack !== 'Edge')
@@ -64,6 +64,7 @@ describe.each(['dev', 'prod'])('stacks of %s', (stage) => {
       'Ingest/TelemetryDeadLettersUrl',
       'Ingest/TelemetryQueueUrl',
       'Live/RealtimeUrl',
+      'Monitoring/DashboardName',
       'Web/WebUrl',
     ])
   })
@@ -75,6 +76,7 @@ it('can stand beside another stage in one account: no fixed name is the same', (
     const named: [string, string][] = [
       ['AWS::IoT::TopicRule', 'RuleName'],
       ['AWS::CloudWatch::Alarm', 'AlarmName'],
+      ['AWS::CloudWatch::Dashboard', 'DashboardName'],
       ['AWS::Logs::LogGroup', 'LogGroupName'],
       ['AWS::Athena::WorkGroup', 'Name'],
       ['AWS::CloudFront::Function', 'Name'],

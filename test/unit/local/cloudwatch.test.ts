@@ -17,7 +17,7 @@ const line = (values: number | number[]) =>
       Timestamp: 1,
       CloudWatchMetrics: [
         {
-          Namespace: 'IotTelemetry',
+          Namespace: 'IotTelemetry/dev',
           Dimensions: [['service', 'tenant']],
           Metrics: [{ Name: 'MessagesStored', Unit: 'Count' }],
         },
@@ -150,7 +150,11 @@ describe('the alarms of the templates', () => {
     const late = 'Archive: days are late'
     expect(readWith(late, { MetricName: 'ArchiveDaysEarly' })).toThrow('has no ArchiveDaysEarly')
     expect(readWith(late, { Dimensions: [{ Name: 'service', Value: 'ingest' }] })).toThrow('ingest does not count')
-    expect(readWith(late, { Dimensions: [] })).toThrow('has the dimensions service')
+    expect(readWith(late, { Dimensions: [] })).toThrow('local/ does not make IotTelemetry/dev ArchiveDaysLate')
+    expect(readWith(late, { Namespace: 'IotTelemetry/prod' })).toThrow('no archive counts in IotTelemetry/prod')
+    expect(
+      readWith(late, { MetricName: 'MessagesStored', Dimensions: [{ Name: 'service', Value: 'ingest' }] }),
+    ).toThrow('has the dimensions service, tenant')
     const queue = 'Telemetry: messages wait too long'
     expect(readWith(queue, { MetricName: 'ApproximateAge' })).toThrow('does not make AWS/SQS ApproximateAge')
     expect(readWith(queue, { Dimensions: [{ Name: 'QueueName', Value: 'no' }] })).toThrow('there is no no')
