@@ -76,7 +76,10 @@ const EXAMPLES: Record<Operation | OpenOperation, MakeCall> = {
   bundleGateway: async ({ newGateway }) => ({ params: { thingName: await newGateway('created') } }),
   rotateGateway: ofNewGateway,
   revokeGateway: ofNewGateway,
-  moveGateway: async ({ newGateway, plantId }) => ({ params: { thingName: await newGateway() }, body: { plantId } }),
+  moveGateway: async ({ newGateway, annexId: plantId }) => ({
+    params: { thingName: await newGateway() },
+    body: { plantId },
+  }),
   deleteGateway: ofNewGateway,
   createGateway: ({ plantId }) => ({ body: { plantId, thingName: fresh() } }),
   listDeadLetters: ofNothing,

@@ -7,6 +7,8 @@ import { createGateway, createMachines, createTenant, createUser, type TestTenan
 export interface Place {
   tenantId: string
   plantId: string
+  /** A plant beside it with nothing in it: who sees the one is to see the other. */
+  annexId: string
   machineId: string
   thingName: string
   deadLetterId: string
@@ -29,16 +31,23 @@ export interface Place {
 
 /** A company with these plants, all of whose names are of no other. */
 export async function createPlaces(master: pg.Pool, names: string[]): Promise<{ tenant: TestTenant; places: Place[] }> {
-  const tenant = await createTenant(
-    master,
-    names.map((name) => `${name}-${randomUUID().slice(0, 8)}`),
-  )
+  const own = names.map((name) => `${name}-${randomUUID().slice(0, 8)}`)
+  const tenant = await createTenant(master, [...own, ...own.map((name) => `${name}-annex`)])
   const places: Place[] = []
-  for (const { plantId, slug } of tenant.plants) places.push(await createPlace(master, tenant, plantId, slug))
+  for (const [index, { plantId, slug }] of tenant.plants.slice(0, names.length).entries()) {
+    const { plantId: annexId } = tenant.plants[names.length + index]!
+    places.push(await createPlace(master, tenant, plantId, slug, annexId))
+  }
   return { tenant, places }
 }
 
-async function createPlace(master: pg.Pool, tenant: TestTenant, plantId: string, plant: string): Promise<Place> {
+async function createPlace(
+  master: pg.Pool,
+  tenant: TestTenant,
+  plantId: string,
+  plant: string,
+  annexId: string,
+): Promise<Place> {
   const { tenantId, slug } = tenant
   const [machineId] = (await createMachines(master, tenantId, plantId, 1)) as [string]
   const machine = `press-${plant}`
@@ -108,9 +117,9 @@ async function createPlace(master: pg.Pool, tenant: TestTenant, plantId: string,
   const [thingName, deadLetterId, userId] = [await newGateway(), await newDeadLetter(), await newUser()]
   const [alarmId, ruleId, webhookId] = [await newAlarm(), await newAlarmRule(), await newWebhook()]
   return {
-    ...{ tenantId, plantId, machineId, thingName, deadLetterId, userId, alarmId, ruleId, webhookId },
-    // The names of machine and gateway contain that of the plant.
-    traces: [plantId, plant, machineId, deadLetterId, alarmId, ruleId, webhookId],
+    ...{ tenantId, plantId, annexId, machineId, thingName, deadLetterId, userId, alarmId, ruleId, webhookId },
+    // The names of machine, gateway and annex contain that of the plant.
+    traces: [plantId, annexId, plant, machineId, deadLetterId, alarmId, ruleId, webhookId],
     tenantTraces: [tenantId, slug],
     ...{ newDeadLetter, newGateway, newUser, newAlarm, newAlarmRule, newWebhook },
   }

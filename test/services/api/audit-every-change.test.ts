@@ -38,13 +38,11 @@ const changing = routes.filter(
 it.each(changing.map((route) => ({ route, name: `${route.method} ${route.path}` })))(
   '$name is written down',
   async ({ route: { method, path, operationId } }) => {
-    const { tenant, places } = await createPlaces(api.database.master, ['north', 'south'])
-    const [place, elsewhere] = places as [Place, Place]
+    const { tenant, places } = await createPlaces(api.database.master, ['north'])
+    const [place] = places as [Place]
     const admin = await createUser(api.database.master, tenant.tenantId, 'admin', 'all')
     const call: ExampleCall =
       operationId === 'enrol' ? await enrolment(place, admin) : await exampleCall(operationId, place)
-    // Its example stays where it is, which changes nothing.
-    if (operationId === 'moveGateway') call.body = { plantId: elsewhere.plantId }
     const answer = await api.request(method, pathOf(path, call), {
       ...(operationId !== 'enrol' && { as: admin }),
       ...(call.body !== undefined && { body: call.body }),

@@ -60,9 +60,9 @@ afterAll(async () => {
   await iot.close()
 })
 
-/** Of a user who sees north only. A new one each time: a call may end the caller's sessions. */
+/** Of a user who sees north and its annex only. A new one each time: a call may end the caller's sessions. */
 async function tokenOf(role: Role): Promise<string> {
-  return gateway.tokens(await createUser(api.database.master, tenantId, role, [north.plantId])).valid
+  return gateway.tokens(await createUser(api.database.master, tenantId, role, [north.plantId, north.annexId])).valid
 }
 
 const placeOf = (where: Where): Place =>
@@ -199,7 +199,7 @@ function documentOf(): string {
       Object.entries(PERMISSIONS).map(([name, roles]) => [name, roles.join(', ')]),
     ),
     '',
-    'Each user sees one plant of two. "own" is a call about that plant or something in it, "other plant" the same call about',
+    'Each user sees one plant of two, with the annex that a gateway is moved to. "own" is a call about that plant or something in it, "other plant" the same call about',
     'the plant that the user may not see, "other company" about one of another company. `200 own`: the call names nothing, and its answer holds',
     'nothing but what is the user’s own. 401, and the first four 403, are API Gateway’s, before our code runs.',
     '',
