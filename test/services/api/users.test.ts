@@ -119,6 +119,16 @@ describe('an invitation', () => {
     expect((await call('POST', `/v1/users/${user.userId}/invite`)).status).toBe(409)
   })
 
+  it('gives an admin no link to set the password of somebody who is here already', async () => {
+    const { user } = await invite()
+    await api.database.master.query('update users set last_seen_at = 1 where id = $1', [user.userId])
+    const before = await actions()
+    const refused = await call('POST', `/v1/users/${user.userId}/invite`)
+    expect(refused).toMatchObject({ status: 409, body: { code: 'conflict' } })
+    expect(JSON.stringify(refused.body)).not.toContain('oobCode')
+    expect(await actions()).toEqual(before)
+  })
+
   it.each([
     ['email', { email: 'nobody' }],
     ['role', { role: 'owner' }],
