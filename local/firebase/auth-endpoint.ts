@@ -82,7 +82,12 @@ export function serveFirebaseAuth(
       const { password, displayName } = changeOf(body)
       return signedIn(accounts.change(account.localId, { password, displayName }), nowSec())
     },
-    sendOobCode: (body) => sendOobCode({ ...body, returnOobLink: false }),
+    // As a project that protects against the enumeration of addresses: each is told the same.
+    sendOobCode: (body) => {
+      const email = required(one(body.email), 'MISSING_EMAIL')
+      if (accounts.findByEmail(email)) sendOobCode({ ...body, returnOobLink: false })
+      return { email }
+    },
     resetPassword: (body) => ({
       email: accounts.reset(body.oobCode ?? '', body.newPassword).email,
       requestType: 'PASSWORD_RESET',

@@ -295,6 +295,42 @@ it('offers each role what it may do, and tells the others so', async () => {
   }
 }, 120_000)
 
+it('a person comes in by the link of an invitation, once, and asks for another as anybody might', async () => {
+  const email = 'nadia@norpan.example'
+  await admin.goto('/admin/users')
+  await admin.getByTestId('invite').click()
+  await admin.getByTestId('invite-email').fill(email)
+  await admin.getByTestId('confirm').click()
+  const link = (await admin.getByTestId('copy-text').textContent(WAIT))!
+
+  const context = await browser.newContext({ baseURL: endpoints.web.url, locale: 'es-AR' })
+  const page = await context.newPage()
+  await page.goto(link)
+  await page.getByTestId('password-of').getByText(email).waitFor(WAIT)
+  expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([])
+  await page.getByTestId('new-password').fill('short')
+  await page.getByTestId('set-password').click()
+  await page.getByTestId('new-password-error').getByText('más larga').waitFor(WAIT)
+  await page.getByTestId('new-password').fill('una contraseña larga')
+  await page.getByTestId('set-password').click()
+  await page.getByTestId('plant').first().waitFor(WAIT)
+
+  const stranger = await browser.newContext({ baseURL: endpoints.web.url, locale: 'es-AR' })
+  const another = await stranger.newPage()
+  await another.goto(link)
+  await another.getByTestId('new-password-error').getByText('ya se usó').waitFor(WAIT)
+  await another.getByRole('link', { name: 'Pedir otro enlace' }).click()
+  // Whether there is such an account is not told.
+  for (const asked of [email, 'nobody@norpan.example']) {
+    await another.getByTestId('email').fill(asked)
+    await another.getByTestId('sign-in').click()
+    await another.getByTestId('reset-sent').getByText(asked).waitFor(WAIT)
+    expect(await another.getByTestId('sign-in-error').count()).toBe(0)
+  }
+  await context.close()
+  await stranger.close()
+}, 90_000)
+
 const PAGES = [
   '/',
   `/plants/${PLANT}`,

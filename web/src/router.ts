@@ -21,6 +21,12 @@ export function createAppRouter(session: AuthSession) {
     routes: [
       { path: '/sign-in', name: 'sign-in', component: () => import('./views/SignInView.vue'), meta: { public: true } },
       {
+        path: '/reset-password',
+        name: 'new-password',
+        component: () => import('./views/NewPasswordView.vue'),
+        meta: { public: true },
+      },
+      {
         path: '/',
         name: 'overview',
         component: async () => (await signedInPages()).OverviewView,

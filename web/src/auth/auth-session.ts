@@ -7,7 +7,11 @@ export interface AuthSession {
   /** Whether a session of before has been restored is known. */
   readonly ready: Promise<void>
   signIn(email: string, password: string): Promise<void>
+  /** Whether there is such an account is told to nobody. */
   sendPasswordReset(email: string): Promise<void>
+  /** Whose password the code of a link sets. */
+  emailOfCode(code: string): Promise<string>
+  setPassword(code: string, password: string): Promise<void>
   signOut(): Promise<void>
   /**
    * The Firebase ID token; `fresh` asks for a new one even if the old has not expired. Rejects with SessionEnded when

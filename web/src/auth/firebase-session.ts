@@ -1,6 +1,7 @@
 import { initializeApp } from 'firebase/app'
 import {
   browserLocalPersistence,
+  confirmPasswordReset,
   connectAuthEmulator,
   indexedDBLocalPersistence,
   initializeAuth,
@@ -8,6 +9,7 @@ import {
   sendPasswordResetEmail,
   signInWithEmailAndPassword,
   signOut,
+  verifyPasswordResetCode,
 } from 'firebase/auth'
 import { ref } from 'vue'
 import type { WebConfig } from '../../../schemas/api.ts'
@@ -34,8 +36,15 @@ export function createFirebaseSession(config: WebConfig['firebase'], language: (
     },
     async sendPasswordReset(address) {
       auth.languageCode = language()
-      await sendPasswordResetEmail(auth, address)
+      try {
+        await sendPasswordResetEmail(auth, address)
+      } catch (error) {
+        // Of projects that do not hide it.
+        if (signInErrorOf(error).code !== 'auth/user-not-found') throw error
+      }
     },
+    emailOfCode: (code) => verifyPasswordResetCode(auth, code),
+    setPassword: (code, password) => confirmPasswordReset(auth, code, password),
     signOut: () => signOut(auth),
     async idToken(fresh) {
       if (!auth.currentUser) throw new SessionEnded('nobody is signed in')

@@ -10,6 +10,10 @@ const SENTENCES: Readonly<Record<string, SignInErrorName>> = {
   'auth/user-disabled': 'disabled',
   'auth/too-many-requests': 'tooManyAttempts',
   'auth/network-request-failed': 'network',
+  'auth/invalid-action-code': 'codeGone',
+  'auth/expired-action-code': 'codeGone',
+  'auth/weak-password': 'weakPassword',
+  'auth/password-does-not-meet-requirements': 'weakPassword',
 }
 
 export type SignInErrorName =
@@ -19,6 +23,8 @@ export type SignInErrorName =
   | 'disabled'
   | 'tooManyAttempts'
   | 'network'
+  | 'codeGone'
+  | 'weakPassword'
   | 'other'
 
 export interface SignInError {
