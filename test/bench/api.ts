@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
 import { startLocalCloud } from '../../local/cloud.ts'
-import { signIn } from '../helpers/api-client.ts'
+import { openSession, request } from '../../local/demo/api-session.ts'
+import type { Endpoints } from '../../local/endpoints.ts'
 import { createMachines } from '../helpers/tenants.ts'
 import { type Figure, median, percentile } from './figure.ts'
 
@@ -54,12 +55,10 @@ async function fill(master: pg.Pool): Promise<Place> {
   return { plantId, machineIds }
 }
 
-async function underLoad(endpoints: Parameters<typeof signIn>[0], { plantId, machineIds }: Place): Promise<Figure> {
+async function underLoad(endpoints: Endpoints, { plantId, machineIds }: Place): Promise<Figure> {
   const users = endpoints.users.filter(({ tenant, role }) => tenant === 'granix' && role !== 'viewer')
-  const clients = await Promise.all(users.map(({ email }) => signIn(endpoints, email)))
-  const admins = await Promise.all(
-    users.filter(({ role }) => role === 'admin').map(({ email }) => signIn(endpoints, email)),
-  )
+  const sessions = await Promise.all(users.map((user) => openSession(endpoints, user)))
+  const admins = sessions.filter((_session, index) => users[index]!.role === 'admin')
   const now = Date.now()
   const any = <T>(all: T[]): T => all[Math.floor(Math.random() * all.length)]!
   const reads = [
@@ -79,8 +78,8 @@ async function underLoad(endpoints: Parameters<typeof signIn>[0], { plantId, mac
     const begin = performance.now()
     const answer =
       index % 10 === 0
-        ? await any(admins).request('PATCH', `/machines/${any(machineIds)}`, { name: `Name ${index}` })
-        : await any(clients).request('GET', reads[index % reads.length]!())
+        ? await request(any(admins), 'PATCH', `/v1/machines/${any(machineIds)}`, { name: `Name ${index}` })
+        : await request(any(sessions), 'GET', `/v1${reads[index % reads.length]!()}`)
     await answer.arrayBuffer()
     if (!measured) return
     delays.push(performance.now() - begin)

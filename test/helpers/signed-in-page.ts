@@ -27,12 +27,14 @@ export async function signedInPage(
 
 async function expectAnswer(response: Response, expectDescribed: (answer: Received) => void): Promise<void> {
   if (!new URL(response.url()).pathname.startsWith('/v1/')) return
+  const headers = response.headers()
+  const contentType = headers['content-length'] === '0' ? undefined : headers['content-type']
+  const isJson = contentType?.includes('json') === true
   // A page that has gone on, or is closed, has no bodies any more.
-  const text = await response.text().catch(() => undefined)
-  if (text === undefined) return
-  const contentType = response.headers()['content-type']
+  const text = isJson ? await response.text().catch(() => '') : undefined
+  if (text === '') return
   expectDescribed({
-    ...{ method: response.request().method(), url: response.url() },
-    ...{ status: response.status(), contentType, text },
+    ...{ method: response.request().method(), url: response.url(), status: response.status(), contentType },
+    body: text === undefined ? undefined : (JSON.parse(text) as unknown),
   })
 }
