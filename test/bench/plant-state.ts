@@ -37,7 +37,7 @@ export async function benchPlantState(): Promise<Figure> {
       PGUSER: 'iot_api',
       API_URL: 'https://api.example.com',
       REALTIME_URL: 'wss://live.example.com',
-      ...{ FIREBASE_PROJECT_ID: 'demo', FIREBASE_API_KEY: 'key', FIREBASE_SECRET_ARN: '' },
+      ...{ FIREBASE_PROJECT_ID: 'demo', FIREBASE_API_KEY: 'key', FIREBASE_SECRET_ARN: '', WEBHOOK_KEY_SECRET_ARN: '' },
     })
     const { handler } = (await import(pathToFileURL(join(folder, 'index.mjs')).href)) as {
       handler: (event: object, context: object) => Promise<APIGatewayProxyStructuredResultV2>
