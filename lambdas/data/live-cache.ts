@@ -34,13 +34,22 @@ export const plantIdKey = key('plant-id')
 const editionKey = key('edition')
 export const connectionKey = (connectionId: string) => `connection:${connectionId}`
 
+/** The trace id of the reading that is a machine's newest, where it is known. */
+interface Traced {
+  traceId?: string
+}
+
 /** A field of a hash: a machine, a gateway or an alarm as JSON that ends in its `revision`, which grows with each change. */
 export interface CachedEntry {
   field: string
   json: string
 }
 
-export function cachedEntry(field: string, live: LiveMachine | LiveGateway | Alarm, revision: number): CachedEntry {
+export function cachedEntry(
+  field: string,
+  live: (LiveMachine & Traced) | LiveGateway | Alarm,
+  revision: number,
+): CachedEntry {
   return { field, json: JSON.stringify({ ...live, revision }) }
 }
 

@@ -32,8 +32,12 @@ async function fanOut(item: FanOutWorkItem): Promise<void> {
     await awaitFrame(redis, item)
     const changes = await takePlantChanges(redis, item)
     if (changes === undefined) return
-    const { connectionIds, ...picture } = changes
+    const { connectionIds, traceIds, ...picture } = changes
     const { gone, slow } = await postFrames(api, connectionIds, liveFrames('delta', picture))
+    logger.info('Frame posted', {
+      ...{ tenant: item.tenant, plant: item.plant, version: picture.version, traceIds },
+      ...{ connections: connectionIds.length - gone.length - slow.length, gone: gone.length, slow: slow.length },
+    })
     if (gone.length > 0) await redis.use((client) => forgetConnections(client, item, gone))
     if (slow.length > 0) await redis.use((client) => skipConnections(client, item, slow))
   } catch (error) {

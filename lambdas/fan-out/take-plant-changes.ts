@@ -26,6 +26,8 @@ export interface PlantChanges {
   machines: LiveMachine[]
   gateways: LiveGateway[]
   alarms: Alarm[]
+  /** Of the readings that are the machines' newest. */
+  traceIds: string[]
 }
 
 /**
@@ -74,13 +76,20 @@ export async function takePlantChanges(redis: Redis, of: PlantName): Promise<Pla
   if (found === undefined) return undefined
   const { texts, ...frame } = found
   const [machines, gateways, alarms] = texts
+  const traced = read(TracedMachine, machines)
   return {
     ...frame,
-    machines: read(LiveMachine, machines),
+    machines: traced.map(({ machine }) => machine),
+    traceIds: traced.flatMap(({ traceId }) => traceId ?? []),
     gateways: read(LiveGateway, gateways),
     alarms: read(Alarm, alarms),
   }
 }
+
+const TracedMachine = v.pipe(
+  v.object({ ...LiveMachine.entries, traceId: v.optional(v.string()) }),
+  v.transform(({ traceId, ...machine }) => ({ traceId, machine })),
+)
 
 const read = <Entry>(schema: v.GenericSchema<unknown, Entry>, texts: (string | null)[]): Entry[] =>
   texts.flatMap((text) => (text === null ? [] : [v.parse(schema, JSON.parse(text))]))

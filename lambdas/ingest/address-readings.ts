@@ -5,6 +5,7 @@ import { isTransient } from '../data/postgres-errors.ts'
 import { logger } from '../runtime/frame.ts'
 import { type DeadLetter, judgeEach, Refusal } from '../runtime/refusals.ts'
 import type { Reading } from './read-telemetry.ts'
+import { tracesOf } from './traces.ts'
 
 interface PlacedReading extends Reading, Place {}
 
@@ -39,7 +40,7 @@ export async function addressReadings(
     return { addressed, unaddressed: [] }
   } catch (error) {
     const log = isTransient(error) ? logger.warn.bind(logger) : logger.error.bind(logger)
-    log('Names cannot be looked up; the batch comes back', error as Error)
+    log('Names cannot be looked up; the batch comes back', { error: error as Error, traces: tracesOf(readings) })
     return { addressed: [], unaddressed: readings.map((reading) => reading.record) }
   }
 }

@@ -10,6 +10,7 @@ import { logger, metrics } from '../runtime/frame.ts'
 import type { Redis } from '../runtime/redis.ts'
 import type { AddressedReading } from './address-readings.ts'
 import type { StoreResult } from './store-readings.ts'
+import { tracesOf } from './traces.ts'
 
 interface Realtime {
   db: Kysely<Database>
@@ -48,7 +49,7 @@ export async function announce(realtime: Realtime, stored: StoreResult): Promise
     await requestFanOut(realtime.sqs, realtime.fanOutQueueUrl, due)
   } catch (error) {
     metrics.addMetric('RealtimeUnavailable', 'Count', 1)
-    logger.warn('Stored, but not announced', error as Error)
+    logger.warn('Stored, but not announced', { error: error as Error, traces: tracesOf(readings) })
   }
 }
 
@@ -63,14 +64,15 @@ async function entriesByPlant(
     if (known) known.push(entry)
     else byPlant.set(plantId, [entry])
   }
-  for (const [machineId, { plantId, machine: slug, known }] of new Map(fresh.map((one) => [one.machineId, one]))) {
+  for (const [machineId, readings] of Map.groupBy(fresh, (one) => one.machineId)) {
     const changed = states.get(machineId)
     if (changed === undefined) continue
+    const { state, revision } = changed
+    const { plantId, machine: slug, known } = readings[0]!
     const { name, status, thingName, units } = known
-    add(
-      plantId,
-      cachedEntry(slug, { machineId, slug, name, status, thingName, units, state: changed.state }, changed.revision),
-    )
+    const newest = readings.find(({ seq, timestamp }) => seq === state.seq && timestamp === state.timestamp)
+    const machine = { machineId, slug, name, status, thingName, units, state }
+    add(plantId, cachedEntry(slug, { ...machine, ...(newest && { traceId: newest.traceId }) }, revision))
   }
   if (unheard.length > 0) {
     for (const { plantId, revision, ...machine } of await currentMachines(db, unheard)) {

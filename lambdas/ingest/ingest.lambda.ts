@@ -16,7 +16,7 @@ import {
   redisEnvironment,
   retentionEnvironment,
 } from '../runtime/environment.ts'
-import { frame } from '../runtime/frame.ts'
+import { frame, logger } from '../runtime/frame.ts'
 import { openPostgres } from '../runtime/postgres.ts'
 import { openRedis } from '../runtime/redis.ts'
 import { type DeadLetter, judgeEach } from '../runtime/refusals.ts'
@@ -29,6 +29,7 @@ import { noteSenders } from './note-senders.ts'
 import { noteUnits } from './note-units.ts'
 import { readTelemetry } from './read-telemetry.ts'
 import { storeReadings, type StoreResult } from './store-readings.ts'
+import { tracesOf } from './traces.ts'
 
 const environment = readEnvironment({
   ...postgresEnvironment,
@@ -89,6 +90,7 @@ function inParts(readings: AddressedReading[]): AddressedReading[][] {
 
 /** After the commit: nothing here can undo it, or fail. The statement of the next part goes first. */
 async function tell(stored: StoreResult): Promise<StoreResult> {
+  logger.info('Readings stored', { stored: tracesOf(stored.fresh), repeated: tracesOf(stored.duplicates) })
   await setImmediate()
   await tellAlarms(realtime, stored.alarms)
   await noteSenders(db, [...stored.fresh, ...stored.duplicates])

@@ -6,6 +6,7 @@ import { logger, metrics } from '../runtime/frame.ts'
 import { type DeadLetter, Refusal } from '../runtime/refusals.ts'
 import { type AddressedReading, tooOld } from './address-readings.ts'
 import { type AlarmedStore, storeWithAlarms, type StoredWithAlarms } from './store-with-alarms.ts'
+import { tracesOf } from './traces.ts'
 
 export interface StoreResult {
   fresh: AddressedReading[]
@@ -41,7 +42,7 @@ export async function storeReadings(store: Store, readings: AddressedReading[], 
     if (isMissingPartition(error)) metrics.addMetric('PartitionMissing', 'Count', 1)
     const again = isMissingPartition(error) || isTransient(error)
     if (again && attempt === 1 && (await prepared(store, error))) return storeReadings(store, readings, attempt + 1)
-    const details = { reason: (error as Error).message, messages: readings.length }
+    const details = { reason: (error as Error).message, messages: readings.length, traces: tracesOf(readings) }
     if (isTransient(error)) logger.warn('Postgres is away; the batch comes back', details)
     else logger.error('The batch cannot be stored; it comes back', { ...details, error: error as Error })
     return { ...emptyResult(), unstored: readings.map((reading) => reading.record) }

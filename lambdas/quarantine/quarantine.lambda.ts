@@ -3,12 +3,12 @@ import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import * as v from 'valibot'
 import type { Database } from '../data/database.ts'
 import { isTransient } from '../data/postgres-errors.ts'
-import { type QuarantinedMessage, quarantineMessage } from '../data/quarantine-message.ts'
+import { quarantineMessage } from '../data/quarantine-message.ts'
 import { postgresEnvironment, readEnvironment } from '../runtime/environment.ts'
 import { frame, logger, metricsOfCode } from '../runtime/frame.ts'
 import { openPostgres } from '../runtime/postgres.ts'
 import { retryLater } from '../runtime/retry-later.ts'
-import { readDeadLetter, type Source } from './read-dead-letter.ts'
+import { type ReadDeadLetter, readDeadLetter, type Source } from './read-dead-letter.ts'
 
 const Url = v.pipe(v.string(), v.url())
 const environment = readEnvironment({
@@ -45,11 +45,11 @@ export const handler = frame(async (event: SQSEvent): Promise<SQSBatchResponse> 
 /** `away`: the next one need not be tried. */
 type Outcome = 'stored' | 'failed' | 'away'
 
-async function store(letter: QuarantinedMessage): Promise<Outcome> {
+async function store({ traceId, ...letter }: ReadDeadLetter): Promise<Outcome> {
   const { code, message, topic, thingName, messageId } = letter
   try {
     if (await quarantineMessage(db, letter)) {
-      logger.info('Quarantined', { code, reason: message, topic, thingName, messageId })
+      logger.info('Quarantined', { code, reason: message, topic, thingName, messageId, traceId })
       metricsOfCode(code).addMetric('QuarantinedMessages', 'Count', 1)
     }
     return 'stored'
@@ -58,7 +58,7 @@ async function store(letter: QuarantinedMessage): Promise<Outcome> {
       logger.warn('Postgres is away; the dead letters stay in their queue', { reason: (error as Error).message })
       return 'away'
     }
-    logger.error('A dead letter cannot be stored; it stays in its queue', { messageId, error: error as Error })
+    logger.error('A dead letter cannot be stored; it stays in its queue', { messageId, traceId, error: error as Error })
     return 'failed'
   }
 }

@@ -6,11 +6,16 @@ import { parseTelemetryTopic } from '../../schemas/topics.ts'
 import type { QuarantinedMessage } from '../data/quarantine-message.ts'
 import { printableText } from '../runtime/printable-text.ts'
 
+export interface ReadDeadLetter extends QuarantinedMessage {
+  /** That the IoT rule gave it; empty when it did not arrive with one. */
+  traceId: string
+}
+
 /** Which queue of dead letters a message has come from. */
 export type Source = 'telemetry' | 'status' | 'ruleErrors'
 
 /** Whatever it is, it can be stored: nothing is refused here. */
-export function readDeadLetter(record: SQSRecord, source: Source): QuarantinedMessage {
+export function readDeadLetter(record: SQSRecord, source: Source): ReadDeadLetter {
   const body = Buffer.from(record.body)
   return {
     messageId: record.messageAttributes['messageId']?.stringValue ?? record.messageId,
@@ -19,7 +24,7 @@ export function readDeadLetter(record: SQSRecord, source: Source): QuarantinedMe
   }
 }
 
-type Content = Omit<QuarantinedMessage, 'messageId' | 'body'>
+type Content = Omit<ReadDeadLetter, 'messageId' | 'body'>
 
 /** Of a body that is not quite an envelope, what there is. */
 const AnyEnvelope = v.pipe(
@@ -30,6 +35,7 @@ const AnyEnvelope = v.pipe(
     clientId: v.fallback(v.nullable(QueueEnvelope.entries.clientId), null),
     receivedAt: v.fallback(v.nullable(QueueEnvelope.entries.receivedAt), null),
     payload: v.fallback(v.nullable(v.pipe(v.string(), v.base64())), null),
+    traceId: v.fallback(QueueEnvelope.entries.traceId, ''),
   }),
 )
 
@@ -38,7 +44,7 @@ function refused(record: SQSRecord, queue: 'telemetry' | 'status'): Content {
   const code = v.safeParse(DeadLetterCode, record.messageAttributes['errorCode']?.stringValue)
   const reason = record.messageAttributes['errorMessage']?.stringValue
   const envelope = v.safeParse(AnyEnvelope, record.body)
-  const { topic, clientId, receivedAt, payload } = envelope.success ? envelope.output : NOTHING
+  const { topic, clientId, receivedAt, payload, traceId } = envelope.success ? envelope.output : NOTHING
   return {
     queue,
     code: code.success ? code.output : 'given_up',
@@ -46,27 +52,29 @@ function refused(record: SQSRecord, queue: 'telemetry' | 'status'): Content {
     ...origin(topic),
     thingName: clientId === null ? null : printableText(clientId),
     receivedAt,
+    traceId,
     payload: payload === null ? Buffer.from(record.body) : Buffer.from(payload, 'base64'),
   }
 }
 
-const NOTHING = { topic: null, clientId: null, receivedAt: null, payload: null }
+const NOTHING = { topic: null, clientId: null, receivedAt: null, payload: null, traceId: '' }
 
 /** The queue's own clock stands in for the broker's, which the rules engine's message does not tell. */
 function ruleError(record: SQSRecord): Content {
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), RuleErrorMessage), record.body)
   if (!parsed.success) {
     const message = 'The message is not one of the rules engine about an action that failed'
-    const rest = { ...origin(null), thingName: null, receivedAt: null, payload: Buffer.from(record.body) }
+    const rest = { ...origin(null), thingName: null, receivedAt: null, traceId: '', payload: Buffer.from(record.body) }
     return { queue: 'telemetry', code: 'invalid_envelope', message, ...rest }
   }
-  const { topic, clientId, base64OriginalPayload, failures } = parsed.output
+  const { topic, clientId, base64OriginalPayload, failures, cloudwatchTraceId: traceId } = parsed.output
   return {
     queue: topic.startsWith('ops/') ? 'status' : 'telemetry',
     code: 'delivery_failed',
     message: printableText(failures.map((one) => `${one.failedResource}: ${one.errorMessage}`).join('; ')),
     ...origin(topic),
     thingName: printableText(clientId),
+    traceId,
     receivedAt: Number(record.attributes.SentTimestamp),
     payload: Buffer.from(base64OriginalPayload, 'base64'),
   }

@@ -13,22 +13,21 @@ import { sendMessages } from './send-messages.ts'
  * sent: they are not handled and must come back.
  */
 export async function sendDeadLetters(sqs: SQSClient, queueUrl: string, letters: DeadLetter[]): Promise<SQSRecord[]> {
-  const messages = letters.map(({ record, refusal: { code, message } }) => ({
-    record,
-    code,
-    message,
-    outgoing: {
-      MessageBody: bodyOf(record),
-      MessageAttributes: attributes({
-        ...{ errorCode: code, errorMessage: message, messageId: record.messageId },
-        ...origin(record.body),
-      }),
-    },
-  }))
+  const messages = letters.map(({ record, refusal: { code, message } }) => {
+    const { traceId, ...from } = origin(record.body)
+    const { messageId } = record
+    return {
+      ...{ record, traceId, from, code, message },
+      outgoing: {
+        MessageBody: bodyOf(record),
+        MessageAttributes: attributes({ errorCode: code, errorMessage: message, messageId, ...from }),
+      },
+    }
+  })
   const unsent = new Set(await sendMessages(sqs, queueUrl, messages))
   for (const sent of messages.filter((message) => !unsent.has(message))) {
-    const { record, code, message } = sent
-    logger.warn('Message refused', { code, reason: message, messageId: record.messageId, ...origin(record.body) })
+    const { record, traceId, from, code, message } = sent
+    logger.warn('Message refused', { code, reason: message, messageId: record.messageId, traceId, ...from })
     metricsOfCode(code).addMetric('DeadLetters', 'Count', 1)
   }
   return [...unsent].map((message) => message.record)
@@ -37,16 +36,17 @@ export async function sendDeadLetters(sqs: SQSClient, queueUrl: string, letters:
 /** SQS takes no empty body: a record that has none is buried as one blank. */
 const bodyOf = ({ body }: { body: string | undefined }) => body || ' '
 
-const Origin = v.partial(v.pick(QueueEnvelope, ['topic', 'receivedAt']))
+const Origin = v.partial(v.pick(QueueEnvelope, ['topic', 'receivedAt', 'traceId']))
 
 /** As much as the body tells; the tenant is the one that the topic names, known or not. */
-function origin(body: string): { topic?: string; tenant?: string; receivedAt?: string } {
+function origin(body: string): { topic?: string; tenant?: string; receivedAt?: string; traceId?: string } {
   try {
-    const { topic, receivedAt } = v.parse(Origin, JSON.parse(body))
+    const { topic, receivedAt, traceId } = v.parse(Origin, JSON.parse(body))
     return {
       ...(topic !== undefined && { topic }),
       ...(topic?.split('/')[1] && { tenant: topic.split('/')[1]! }),
       ...(receivedAt !== undefined && { receivedAt: String(receivedAt) }),
+      ...(traceId && { traceId }),
     }
   } catch {
     return {}

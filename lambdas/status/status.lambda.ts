@@ -4,7 +4,7 @@ import type { Database } from '../data/database.ts'
 import { knownPlaces } from '../data/places.ts'
 import { sendDeadLetters } from '../runtime/dead-letters.ts'
 import { postgresEnvironment, queueEnvironment, readEnvironment, redisEnvironment } from '../runtime/environment.ts'
-import { frame, metricsOf } from '../runtime/frame.ts'
+import { frame, logger, metricsOf } from '../runtime/frame.ts'
 import { openPostgres } from '../runtime/postgres.ts'
 import { openRedis } from '../runtime/redis.ts'
 import { type DeadLetter, judgeEach } from '../runtime/refusals.ts'
@@ -32,9 +32,13 @@ export const handler = frame(async (event: SQSEvent): Promise<SQSBatchResponse> 
     readStatus,
   )
   const { changes, unstored } = await storeStatuses({ db, places }, messages, refused)
-  for (const { messages: applied } of changes) {
-    metricsOf(applied[0]!.tenant).addMetric('StatusMessages', 'Count', applied.length)
-  }
+  const applied = changes.flatMap(({ messages: ofGateway }) => ofGateway)
+  if (applied.length > 0)
+    logger.info('Statuses applied', {
+      traces: Object.fromEntries(applied.map(({ traceId, tenant, thingName }) => [traceId, `${tenant}/${thingName}`])),
+    })
+  for (const [tenant, ofTenant] of Map.groupBy(applied, (message) => message.tenant))
+    metricsOf(tenant).addMetric('StatusMessages', 'Count', ofTenant.length)
   await announce({ redis, sqs, fanOutQueueUrl: environment.FAN_OUT_QUEUE_URL }, changes)
 
   const unsent = await sendDeadLetters(sqs, environment.DEAD_LETTER_QUEUE_URL, refused)

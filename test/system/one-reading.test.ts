@@ -6,6 +6,7 @@ import { createClient } from 'redis'
 import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest'
 import type { LiveMachine } from '../../schemas/live.ts'
 import type { TelemetryEvent } from '../../schemas/queues.ts'
+import { findSteps } from '../../local/trace/find-steps.ts'
 import { signIn } from '../helpers/api-client.ts'
 import { launchChromium } from '../helpers/chromium.ts'
 import { enrolGateway } from '../helpers/gateway-process.ts'
@@ -14,6 +15,7 @@ import { setFloat32, startPlc } from '../helpers/plc.ts'
 import { signedInPage } from '../helpers/signed-in-page.ts'
 
 const endpoints = inject('endpoints')
+const logs = join(inject('cloudDir'), 'logs')
 const cleanup: (() => unknown)[] = []
 let folder: string
 
@@ -98,4 +100,25 @@ it('a register written in the PLC arrives in Postgres, Redis, the events channel
     expect(machines.some(({ slug, state }) => slug === 'one-reading' && state?.values.temperature === 87.5)).toBe(true)
   }, 5_000)
   await vi.waitFor(async () => expect(await shown.textContent()).toContain('87,5'), 5_000)
+
+  // A newer reading may have come before the frame of the first.
+  const told = await vi.waitFor(() => {
+    const found = events.find(({ machine, traceId }) => machine === 'one-reading' && wasTold(traceId))
+    expect(found).toBeDefined()
+    return found!
+  }, 10_000)
+  const { traceId, seq, timestamp, receivedAt } = told
+  const steps = findSteps(logs, traceId)
+  expect(steps.map(({ by, what }) => [by, what])).toEqual([
+    ['gateway', 'Taken at the PLC'],
+    ['broker', 'Received'],
+    ['ingest', 'Readings stored'],
+    ['fan-out', 'Frame posted'],
+  ])
+  expect(steps.slice(0, 2).map(({ at }) => at)).toEqual([timestamp, receivedAt])
+  expect(Number(steps.at(-1)!.details.connections)).toBeGreaterThanOrEqual(1)
+  expect(findSteps(logs, `granix/planta-baradero/one-reading#${String(seq)}`)).toEqual(steps)
+  expect(findSteps(logs, 'no-such-id')).toEqual([])
 })
+
+const wasTold = (traceId: string) => findSteps(logs, traceId).some(({ what }) => what === 'Frame posted')
