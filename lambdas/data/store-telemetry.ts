@@ -39,7 +39,7 @@ export interface StoredTelemetry {
 interface Row {
   /** Of a reading that is not new; counts from 1. */
   idx: number | null
-  outcome: Exclude<Outcome, 'new'>
+  outcome: Exclude<Outcome, 'new'> | 'has_conditions'
   /** Whose state is not simply its whole reading: `state` is put together from several, or null when it has not changed. */
   machine: string | null
   state: (MachineState & { quality: MachineState['quality'] | null }) | null
@@ -54,25 +54,52 @@ export const lockBucket = (machineId: string): number => parseInt(machineId.slic
 /** A pool, or a connection whose transaction the store is to be part of. */
 export type Connection = Pick<pg.Pool | pg.ClientBase, 'query'>
 
+/** The function of the database; the second one is of migration 0012-write-alarms. */
+type Statement = 'store_telemetry' | 'store_calm_telemetry'
+
+/** Nothing was stored: these machines have conditions of alarms that are not normal. */
+export class HasConditions extends Error {
+  readonly machineIds: string[]
+
+  constructor(machineIds: string[]) {
+    super(`${String(machineIds.length)} machines have conditions that are not normal`)
+    this.machineIds = machineIds
+  }
+}
+
+/**
+ * Of readings that meet no condition themselves: throws HasConditions when a machine of theirs has one that is not normal. Else it is
+ * as storeTelemetry, and as quick.
+ */
+export const storeCalmTelemetry = (pool: Connection, readings: ReadingToStore[], oldest: number) =>
+  storeTelemetry(pool, readings, oldest, 'store_calm_telemetry')
+
 /** `oldest`: epoch ms, the lower bound of the oldest hot day. */
 export async function storeTelemetry(
   pool: Connection,
   readings: ReadingToStore[],
   oldest: number,
+  by: Statement = 'store_telemetry',
 ): Promise<StoredTelemetry> {
   const { firsts, wholes } = sortOut(readings, oldest)
   const notNew = new Map<ReadingToStore, Outcome>()
   const states = new Map<string, MachineState | null>()
-  const store = async (batch: ReadingToStore[]) => {
-    const rows = await callStore(pool, batch, wholes, oldest)
+  const store = async (batch: ReadingToStore[], statement: Statement = by) => {
+    const rows = await callStore(pool, statement, batch, wholes, oldest)
+    if (rows[0]?.outcome === 'has_conditions') throw new HasConditions(rows.map(({ machine }) => machine!))
     for (const { idx, outcome, machine, state } of rows) {
-      if (idx !== null) notNew.set(batch[idx - 1]!, outcome)
+      if (idx !== null && outcome !== 'has_conditions') notNew.set(batch[idx - 1]!, outcome)
       if (machine !== null) states.set(machine, state && stateOf(state))
     }
     return rows[0]!.revision
   }
   const revision = await store([...firsts])
-  if (firsts.size < readings.length) await store(readings.filter((reading) => !firsts.has(reading)))
+  // Never new: what they repeat has just been stored.
+  if (firsts.size < readings.length)
+    await store(
+      readings.filter((reading) => !firsts.has(reading)),
+      'store_telemetry',
+    )
   for (const whole of wholes) {
     if (!notNew.has(whole) && !states.has(whole.machineId)) states.set(whole.machineId, stateOf(whole))
   }
@@ -111,13 +138,14 @@ const isOlder = (one: ReadingToStore, two: ReadingToStore) =>
 
 async function callStore(
   pool: Connection,
+  statement: Statement,
   readings: ReadingToStore[],
   wholes: Set<ReadingToStore>,
   oldest: number,
 ): Promise<Row[]> {
   const { rows } = await pool.query<Row>({
-    name: 'store_telemetry',
-    text: 'select idx, outcome, machine, state, revision from store_telemetry($1, $2, $3, $4, $5, $6, $7, $8, $9)',
+    name: statement,
+    text: `select idx, outcome, machine, state, revision from ${statement}($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
     values: [
       uuidArray(readings.map((reading) => reading.tenantId)),
       uuidArray(readings.map((reading) => reading.machineId)),

@@ -16,6 +16,7 @@ import {
   redisEnvironment,
   retentionEnvironment,
 } from '../runtime/environment.ts'
+import { expiringMap } from '../runtime/expiring-map.ts'
 import { frame, logger } from '../runtime/frame.ts'
 import { openPostgres } from '../runtime/postgres.ts'
 import { openRedis } from '../runtime/redis.ts'
@@ -44,6 +45,7 @@ const sqs = new SQSClient()
 const places = knownPlaces(db)
 const machines = machineRegister(db)
 const rules = ruleBook(db)
+const restless = expiringMap<true>(60_000)
 const realtime = {
   ...{ db, redis, sqs, fanOutQueueUrl: environment.FAN_OUT_QUEUE_URL },
   alarmQueueUrl: environment.ALARM_QUEUE_URL,
@@ -64,7 +66,7 @@ export const handler = frame(async (event: SQSEvent): Promise<SQSBatchResponse> 
   const readings = judgeEach(records, refused, readTelemetry)
   const { addressed, unaddressed } = await addressReadings({ places, machines }, readings, oldest, refused)
   const parts = inParts(addressed).map((part) =>
-    storeReadings({ pool, rules, oldest, createPartitions }, part).then(tell),
+    storeReadings({ pool, rules, restless, oldest, createPartitions }, part).then(tell),
   )
   const stored = await Promise.all(parts)
   countReadings(stored)

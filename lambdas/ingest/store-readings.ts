@@ -38,7 +38,7 @@ export async function storeReadings(store: Store, readings: AddressedReading[], 
   try {
     return sortByOutcome(readings, await storeWithAlarms(store, readings, store.oldest), attempt > 1)
   } catch (error) {
-    if (isDataError(error)) return halve(store, readings, error as Error)
+    if (isDataError(error)) return halve(store, readings, attempt, error as Error)
     if (isMissingPartition(error)) metrics.addMetric('PartitionMissing', 'Count', 1)
     const again = isMissingPartition(error) || isTransient(error)
     if (again && attempt === 1 && (await prepared(store, error))) return storeReadings(store, readings, attempt + 1)
@@ -60,15 +60,15 @@ async function prepared(store: Store, error: unknown): Promise<boolean> {
   }
 }
 
-/** Each half is a transaction of its own, so neighbours of the message at fault are stored. */
-async function halve(store: Store, readings: AddressedReading[], error: Error): Promise<StoreResult> {
+/** Each half is a transaction of its own, so neighbours of the message at fault are stored. Those that no alarm needs may be already. */
+async function halve(store: Store, readings: AddressedReading[], attempt: number, error: Error): Promise<StoreResult> {
   if (readings.length === 1) {
     const refusal = new Refusal('invalid_payload', `Postgres cannot hold it: ${error.message}`)
     return { ...emptyResult(), refused: [{ record: readings[0]!.record, refusal }] }
   }
   const middle = Math.ceil(readings.length / 2)
-  const first = await storeReadings(store, readings.slice(0, middle))
-  const second = await storeReadings(store, readings.slice(middle))
+  const first = await storeReadings(store, readings.slice(0, middle), attempt + 1)
+  const second = await storeReadings(store, readings.slice(middle), attempt + 1)
   return {
     fresh: [...first.fresh, ...second.fresh],
     duplicates: [...first.duplicates, ...second.duplicates],
@@ -84,8 +84,7 @@ async function halve(store: Store, readings: AddressedReading[], error: Error): 
 }
 
 function sortByOutcome(readings: AddressedReading[], stored: StoredWithAlarms, sentTwice: boolean): StoreResult {
-  const result = { ...emptyResult(), alarms: stored.alarms }
-  for (const [machineId, state] of stored.states) result.states.set(machineId, { state, revision: stored.revision })
+  const result = { ...emptyResult(), states: stored.states, alarms: stored.alarms }
   for (const [index, reading] of readings.entries()) {
     const outcome = stored.outcomes[index]!
     if (outcome === 'new') result.fresh.push(reading)

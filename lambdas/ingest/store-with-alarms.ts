@@ -1,4 +1,8 @@
-/** The store of a batch with what its new readings mean for alarms, in one transaction. A batch of machines that no rule looks at is stored as without alarms. */
+/**
+ * The store of a batch with what its new readings mean for alarms. Most readings mean nothing: no rule looks at them, or none is met
+ * and no condition of their machine is other than normal. Those are stored by one statement, which makes sure of the latter. The others
+ * take a transaction: what was known before, the store, and what has changed.
+ */
 import type pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
 import {
@@ -11,14 +15,20 @@ import {
   type Place,
 } from '../alarms/evaluate.ts'
 import type { MachineRules } from '../alarms/machine-rules.ts'
-import type { Sample } from '../alarms/judge.ts'
+import { judge, type Sample } from '../alarms/judge.ts'
 import { messageOf } from '../alarms/message.ts'
 import type { Rule } from '../alarms/rule.ts'
 import type { RuleBook } from '../alarms/rule-book.ts'
 import { samplesOf } from '../alarms/samples.ts'
 import { type KnownBefore, readAlarmContext } from '../data/alarm-context.ts'
 import { inPooledTransaction } from '../data/pooled-transaction.ts'
-import { type StoredTelemetry, storeTelemetry } from '../data/store-telemetry.ts'
+import {
+  HasConditions,
+  type Outcome,
+  storeCalmTelemetry,
+  type StoredTelemetry,
+  storeTelemetry,
+} from '../data/store-telemetry.ts'
 import {
   type AlarmChange,
   type LateAlarm,
@@ -26,32 +36,63 @@ import {
   writeAlarmChanges,
   type WrittenAlarms,
 } from '../data/write-alarm-changes.ts'
+import type { MachineState } from '../../schemas/live.ts'
 import type { Scalar } from '../../schemas/telemetry.ts'
+import type { ExpiringMap } from '../runtime/expiring-map.ts'
 import type { AddressedReading } from './address-readings.ts'
 
 export interface AlarmedStore {
   pool: pg.Pool
   rules: RuleBook
+  /** Machines of which a condition was found not to be normal; that they are here is never wrong, only slower. */
+  restless: ExpiringMap<true>
 }
 
-export interface StoredWithAlarms extends StoredTelemetry {
+export interface StoredWithAlarms {
+  /** In the order of the readings given. */
+  outcomes: Outcome[]
+  states: Map<string, { state: MachineState; revision: number }>
   alarms: WrittenAlarms
 }
 
+/** Of the whole batch, or of the readings at these places of it. */
+type Part = [place: number[], readings: AddressedReading[]]
+
 export async function storeWithAlarms(
-  { pool, rules }: AlarmedStore,
+  store: AlarmedStore,
   readings: AddressedReading[],
   oldest: number,
 ): Promise<StoredWithAlarms> {
-  await rules.load(readings.map(({ tenantId }) => tenantId))
-  const watched = watchedMachines(rules, readings)
-  if (watched.size === 0) return { ...(await storeTelemetry(pool, readings, oldest)), alarms: NOTHING_WRITTEN }
+  await store.rules.load(readings.map(({ tenantId }) => tenantId))
+  const watched = watchedMachines(store.rules, readings)
+  if (watched.size === 0) return withRevision(await storeTelemetry(store.pool, readings, oldest))
+  const isCalm = calmMachines(store.restless, watched, readings)
+  const [calm, rest] = [partOf(readings, isCalm), partOf(readings, (id) => !isCalm(id))]
+  if (calm[1].length === 0) return storeAndJudge(store, watched, readings, oldest)
+  try {
+    const stored = withRevision(await storeCalmTelemetry(store.pool, calm[1], oldest))
+    if (rest[1].length === 0) return stored
+    return merged(readings, [calm, stored], [rest, await storeAndJudge(store, watched, rest[1], oldest)])
+  } catch (error) {
+    if (!(error instanceof HasConditions)) throw error
+    for (const machineId of error.machineIds) store.restless.set(machineId, true)
+    return storeAndJudge(store, watched, readings, oldest)
+  }
+}
+
+async function storeAndJudge(
+  { pool }: AlarmedStore,
+  watched: Watched,
+  readings: AddressedReading[],
+  oldest: number,
+): Promise<StoredWithAlarms> {
   return inPooledTransaction(pool, async (client) => {
-    const ids = [...new Set(readings.map(({ machineId }) => machineId))]
-    const known = await readAlarmContext(client, ids, {
+    const ids = new Set(readings.map(({ machineId }) => machineId))
+    const looked = [...watched].filter(([id]) => ids.has(id))
+    const known = await readAlarmContext(client, [...ids], {
       // Of a single reading the store itself tells whether it is the newest.
-      newest: [...watched].filter(([, { count }]) => count > 1).map(([id]) => id),
-      values: [...watched].filter(([, { of }]) => of.hasRates).map(([id]) => id),
+      newest: looked.filter(([, { count }]) => count > 1).map(([id]) => id),
+      values: looked.filter(([, { of }]) => of.hasRates).map(([id]) => id),
     })
     const stored = await storeTelemetry(client, readings, oldest)
     const fresh = readings.filter(({ machineId }, index) => stored.outcomes[index] === 'new' && watched.has(machineId))
@@ -67,13 +108,58 @@ export async function storeWithAlarms(
       changes.push(...found.changes.map((change) => alarmChange(ofMachine[0]!, change)))
       late.push(...found.late.map((note) => lateAlarm(ofMachine[0]!, note)))
     }
-    return { ...stored, alarms: await writeAlarmChanges(client, changes, late) }
+    return { ...withRevision(stored), alarms: await writeAlarmChanges(client, changes, late) }
   })
 }
 
+/**
+ * Machines of which nothing can come: none of their readings meets a condition by itself, and nothing says yet that one is not normal. A
+ * rate of change needs the value before.
+ */
+function calmMachines(restless: ExpiringMap<true>, watched: Watched, readings: AddressedReading[]) {
+  const loud = new Set<string>()
+  for (const { machineId, timestamp: at, values, quality } of readings) {
+    const of = watched.get(machineId)?.of
+    if (of === undefined || loud.has(machineId)) continue
+    const meets = (tag: string) =>
+      of.ofTag(tag).some(({ condition }) => {
+        return judge(condition, { at, value: values[tag]!, quality: quality?.[tag] }, undefined, false)
+      })
+    if (of.hasRates || restless.isFresh(machineId) || Object.keys(values).some(meets)) loud.add(machineId)
+  }
+  return (machineId: string) => !loud.has(machineId)
+}
+
+function partOf(readings: AddressedReading[], isMeant: (machineId: string) => boolean): Part {
+  const places = [...readings.keys()].filter((place) => isMeant(readings[place]!.machineId))
+  return [places, places.map((place) => readings[place]!)]
+}
+
+function merged(readings: AddressedReading[], ...parts: [Part, StoredWithAlarms][]): StoredWithAlarms {
+  const outcomes = Array<Outcome>(readings.length)
+  for (const [[places], stored] of parts)
+    for (const [index, place] of places.entries()) outcomes[place] = stored.outcomes[index]!
+  return {
+    outcomes,
+    states: new Map(parts.flatMap(([, { states }]) => [...states])),
+    alarms: {
+      alarmIds: parts.flatMap(([, { alarms }]) => alarms.alarmIds),
+      outboxIds: parts.flatMap(([, { alarms }]) => alarms.outboxIds),
+    },
+  }
+}
+
+const withRevision = ({ outcomes, states, revision }: StoredTelemetry): StoredWithAlarms => ({
+  outcomes,
+  states: new Map([...states].map(([machineId, state]) => [machineId, { state, revision }])),
+  alarms: NOTHING_WRITTEN,
+})
+
+type Watched = Map<string, { of: MachineRules; count: number }>
+
 /** Machines that a rule looks at, with the number of their readings. */
-function watchedMachines(rules: RuleBook, readings: AddressedReading[]) {
-  const watched = new Map<string, { of: MachineRules; count: number }>()
+function watchedMachines(rules: RuleBook, readings: AddressedReading[]): Watched {
+  const watched: Watched = new Map()
   for (const reading of readings) {
     const found = watched.get(reading.machineId)
     if (found !== undefined) {

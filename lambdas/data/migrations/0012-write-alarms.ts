@@ -23,6 +23,23 @@ begin
   end if;
 end $f$;
 
+-- Stores readings that meet no condition, in one statement, unless a machine of theirs has a condition that is not normal: then it
+-- stores nothing and names the machines. It looks after the lock, so that it sees what whoever held it before has written.
+create function store_calm_telemetry(p_tenant uuid[], p_machine uuid[], p_seq int8[], p_ts int8[], p_received_at int8[],
+  p_values text, p_quality text, p_tag_set uuid[], p_oldest int8)
+returns table(idx int, outcome text, machine uuid, state jsonb, revision int8) language plpgsql volatile
+set plan_cache_mode = force_generic_plan as $f$
+begin
+  perform pg_advisory_xact_lock(7001, b.bucket) from (select distinct get_byte(uuid_send(m), 15) as bucket from unnest(p_machine) m order by 1) b;
+  return query
+  select distinct null::int, 'has_conditions', c.machine_id, null::jsonb, 0::int8
+  from alarm_conditions c where c.machine_id = any(p_machine);
+  if not found then
+    return query
+    select * from store_telemetry(p_tenant, p_machine, p_seq, p_ts, p_received_at, p_values, p_quality, p_tag_set, p_oldest);
+  end if;
+end $f$;
+
 -- Writes what has come of rules at their sources; p_changes as write-alarm-changes.ts has it. Event by event, so that it does not
 -- matter how batches were cut. A rule that was changed since is left out: the lock holds off who changes it now.
 create function write_alarm_changes(p_changes jsonb)

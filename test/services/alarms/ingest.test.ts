@@ -196,3 +196,26 @@ test('a storm of a thousand machines is a thousand alarms, each told once', asyn
   expect((await alarmsOf(plant)).every(({ cleared_at }) => cleared_at !== null)).toBe(true)
   expect(await count('alarm_conditions', plant)).toBe(0)
 })
+
+test('in one batch, machines that meet a rule, that have met one, and that are well are each stored and judged', async () => {
+  const plant = await plantWith(HOT)
+  const batch = (seq: number, press: number, oven: number) =>
+    send(
+      heat(plant, seq, press),
+      heat(plant, seq, oven, { machine: 'oven' }),
+      heat(plant, seq, 20, { machine: 'mill' }),
+      heat(plant, seq, 20, { machine: 'mill' }),
+    )
+  const states = async () =>
+    (await alarmsOf(plant)).map(({ message, cleared_at }) => [message.split(' ')[0], cleared_at])
+  await batch(1, 90, 20)
+  expect(await states()).toEqual([['press', null]])
+  await batch(2, 70, 20)
+  expect(await states()).toEqual([['press', now + 2]])
+  await batch(3, 70, 90)
+  expect(await states()).toEqual([
+    ['press', now + 2],
+    ['oven', null],
+  ])
+  expect(await count('telemetry_events', plant)).toBe(9)
+})
