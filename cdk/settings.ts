@@ -72,6 +72,8 @@ export interface Settings extends StageSettings {
   stage: string
   /** Sender of the mails about alarms; its domain is a verified identity of SES. */
   mailFrom: string
+  /** Origin of the page, which mails lead to: the output WebUrl, or a domain in front of it. Absent: they lead nowhere. */
+  pageUrl?: string
   ingest: Batching
   firebase: Firebase
   /** Slugs of companies whose analysts may read their part of the archive, with the id of their AWS account. */
@@ -85,7 +87,7 @@ export interface Settings extends StageSettings {
 const WEB_ACL_ARN = /^arn:aws[\w-]*:wafv2:us-east-1:\d{12}:global\/webacl\/\S+$/
 
 /**
- * The settings of context `stage` (dev when absent), with `ingestProfile`, `mailFrom`, `firebaseProjectId`, `firebaseApiKey`,
+ * The settings of context `stage` (dev when absent), with `ingestProfile`, `mailFrom`, `pageUrl`, `firebaseProjectId`, `firebaseApiKey`,
  * `analysts`, `alarmEmail` and `webAclArn` over them. Throws, naming what is allowed, when a name is unknown.
  */
 export function settingsFrom(context: (key: string) => unknown): Settings {
@@ -94,6 +96,9 @@ export function settingsFrom(context: (key: string) => unknown): Settings {
   const projectId = text('firebaseProjectId', context('firebaseProjectId') ?? DEMO_FIREBASE_PROJECT)
   const alarmEmail = optional('alarmEmail', context)
   const webAclArn = optional('webAclArn', context)
+  const pageUrl = optional('pageUrl', context)
+  if (pageUrl !== undefined && !/^https:\/\/[\w.-]+$/.test(pageUrl))
+    throw new Error(`context pageUrl=${pageUrl} must be an origin: https:// and a host, and nothing after it`)
   if (webAclArn !== undefined && !WEB_ACL_ARN.test(webAclArn))
     throw new Error(
       `context webAclArn=${webAclArn} is not the ARN of a web ACL for CloudFront (output WebAclArn of the Edge stack)`,
@@ -111,6 +116,7 @@ export function settingsFrom(context: (key: string) => unknown): Settings {
     analysts: analysts(context('analysts') ?? ''),
     ...(alarmEmail !== undefined && { alarmEmail }),
     ...(webAclArn !== undefined && { webAclArn }),
+    ...(pageUrl !== undefined && { pageUrl }),
   }
 }
 

@@ -75,5 +75,10 @@ export function telemetryApp(props: AppProps = {}): App {
       'iot-telemetry:mail',
       'No sender is set, so SES would refuse the mails about alarms: add -c mailFrom=alarms@your.domain, a verified identity of SES',
     )
+  else if (settings.pageUrl === undefined)
+    Annotations.of(alarms).addWarningV2(
+      'iot-telemetry:page',
+      'Mails about alarms do not lead to the page: add -c pageUrl=… with the output WebUrl',
+    )
   return app
 }

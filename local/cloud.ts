@@ -89,6 +89,7 @@ async function start(options: CloudOptions, lifetime: Lifetime): Promise<Endpoin
     rolePassword: postgres.password,
     iotCaPem: authority.caPem,
     firebaseAuthHost: firebaseHost,
+    page: `http://127.0.0.1:${ports.web}`,
   }
   const deployment = await step.run('templates deployed', () =>
     deploy({ rootDir, assemblyDir, ports, postgres, redis, queues, guard, secrets, addresses, lifetime }),

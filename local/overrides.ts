@@ -7,6 +7,7 @@ export interface LocalAddresses {
   rolePassword: string
   iotCaPem: string
   firebaseAuthHost: string
+  page: string
 }
 
 /** Every function. */
@@ -31,6 +32,7 @@ const INSTEAD = (local: LocalAddresses): Record<string, Record<string, string | 
   // A password instead of an IAM token, and no TLS.
   PGUSER: { PGPASSWORD: local.rolePassword },
   DATABASE_SECRET_ARN: { LOCAL_ROLE_PASSWORD: local.rolePassword },
+  PAGE_URL: { PAGE_URL: local.page },
   // No TLS and no AUTH.
   REDIS_URL: { REDIS_URL: local.redisUrl, REDIS_SECRET_ARN: undefined },
 })

@@ -54,7 +54,7 @@ export class AlarmsStack extends Stack {
           this.sealing,
           { statements: [new PolicyStatement({ actions: ['ses:SendEmail'], resources: [identity] })] },
         ],
-        environment: { MAIL_FROM: settings.mailFrom },
+        environment: { MAIL_FROM: settings.mailFrom, PAGE_URL: settings.pageUrl ?? '' },
       }),
     )
   }

@@ -19,6 +19,7 @@ const environment = readEnvironment({
   ...postgresEnvironment,
   ...alarmEnvironment,
   MAIL_FROM: v.string(),
+  PAGE_URL: v.union([v.literal(''), v.pipe(v.string(), v.url())]),
   WEBHOOK_KEY_SECRET_ARN: v.string(),
 })
 const { db } = openPostgres<Database>(environment)
@@ -27,6 +28,7 @@ const channels = {
   db,
   ses: new SESv2Client({ maxAttempts: 2 }),
   mailFrom: environment.MAIL_FROM,
+  pageUrl: environment.PAGE_URL,
   webhookKey: sealingKey(environment.WEBHOOK_KEY_SECRET_ARN),
   reach: publicly(),
 }

@@ -11,6 +11,8 @@ export interface Channels {
   db: Kysely<Database>
   ses: SESv2Client
   mailFrom: string
+  /** Origin of the page; empty: mails do not lead there. */
+  pageUrl: string
   webhookKey: () => Promise<Buffer>
   reach: Reach
 }
@@ -34,12 +36,12 @@ export async function deliver(channels: Channels, item: { outboxId: string; targ
 }
 
 /** False when the receiver is gone. */
-async function tell({ db, ses, mailFrom, webhookKey, reach }: Channels, delivery: Delivery): Promise<boolean> {
+async function tell({ db, ses, mailFrom, pageUrl, webhookKey, reach }: Channels, delivery: Delivery): Promise<boolean> {
   const [kind, id] = delivery.target.split(':') as ['user' | 'webhook', string]
   if (kind === 'user') {
     const receiver = await findMailReceiver(db, id)
     if (receiver === undefined) return false
-    await sendMail(ses, mailFrom, receiver.email, mailOf(delivery, receiver.locale))
+    await sendMail(ses, mailFrom, receiver.email, mailOf(delivery, receiver.locale, pageUrl))
     return true
   }
   const webhook = await findWebhook(db, id)

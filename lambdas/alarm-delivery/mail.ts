@@ -37,16 +37,31 @@ export interface Mail {
   text: string
 }
 
-/** Plain text: it is read on every telephone, and nothing in it can be more than text. */
-export function mailOf(delivery: Delivery, locale: Locale | null): Mail {
+/**
+ * Plain text: it is read on every telephone, and nothing in it can be more than text. `pageUrl`: origin of the page; empty: there is no link.
+ */
+export function mailOf(delivery: Delivery, locale: Locale | null, pageUrl: string): Mail {
   const language = locale ?? 'en'
   const plant = delivery.plant!
-  return delivery.alarm === null
-    ? floodMail(language, plant.name, delivery.withheld ?? {})
-    : alarmMail(language, plant, delivery.alarm, delivery.type)
+  const { subject, lines } =
+    delivery.alarm === null
+      ? floodMail(language, plant.name, delivery.withheld ?? {})
+      : alarmMail(language, plant, delivery.alarm, delivery.type)
+  const link = pageUrl === '' ? [] : ['', `${pageUrl}${pathOf(plant.slug, delivery.alarm)}`]
+  return { subject: oneLine(subject), text: [...lines, ...link, '', TEXTS[language].footer].join('\n') }
 }
 
-function alarmMail(language: Locale, plant: NonNullable<Delivery['plant']>, alarm: Alarm, type: string): Mail {
+/** Where the page shows what a mail tells of. All of it are slugs. */
+function pathOf(plant: string, alarm: Alarm | null): string {
+  return alarm?.machine ? `/plants/${plant}/machines/${alarm.machine}` : `/alarms?plant=${plant}`
+}
+
+interface Draft {
+  subject: string
+  lines: string[]
+}
+
+function alarmMail(language: Locale, plant: NonNullable<Delivery['plant']>, alarm: Alarm, type: string): Draft {
   const texts = TEXTS[language]
   const severity = SEVERITIES[language][alarm.severity]
   const time = (at: number) =>
@@ -60,19 +75,19 @@ function alarmMail(language: Locale, plant: NonNullable<Delivery['plant']>, alar
     ...(alarm.clearedAt === null ? [] : [`${texts.ended}: ${time(alarm.clearedAt)}`]),
   ]
   return {
-    subject: oneLine(`[${type === 'cleared' ? texts.cleared : severity}] ${alarm.message}`),
-    text: [...lines, '', texts.footer].join('\n'),
+    subject: `[${type === 'cleared' ? texts.cleared : severity}] ${alarm.message}`,
+    lines,
   }
 }
 
-function floodMail(language: Locale, plant: string, withheld: Partial<Record<Severity, number>>): Mail {
+function floodMail(language: Locale, plant: string, withheld: Partial<Record<Severity, number>>): Draft {
   const texts = TEXTS[language]
   const counts = Object.entries(withheld) as [Severity, number][]
   const total = counts.reduce((sum, [, count]) => sum + count, 0)
   const lines = counts.map(([severity, count]) => `${SEVERITIES[language][severity]}: ${count}`)
   return {
-    subject: oneLine(texts.flood(total, plant)),
-    text: [texts.floodBody, '', ...lines, '', texts.footer].join('\n'),
+    subject: texts.flood(total, plant),
+    lines: [texts.floodBody, '', ...lines],
   }
 }
 

@@ -7,12 +7,12 @@ import { judge } from '../alarms/judge.ts'
 import { machineRules } from '../alarms/machine-rules.ts'
 import { messageOf } from '../alarms/message.ts'
 import { isOfMachine, type Rule, tagSource } from '../alarms/rule.ts'
-import { type Held, judgeSilence } from '../alarms/silence.ts'
+import { judgeSilence } from '../alarms/silence.ts'
 import { readAlarmContext } from '../data/alarm-context.ts'
 import type { Database } from '../data/database.ts'
 import { inPooledTransaction } from '../data/pooled-transaction.ts'
 import { readAlarmRules } from '../data/read-alarm-rules.ts'
-import { type MachineHeard, readGatewaysHeard, readMachinesHeard } from '../data/read-silence.ts'
+import { type GatewayHeard, type MachineHeard, readGatewaysHeard, readMachinesHeard } from '../data/read-silence.ts'
 import {
   lockSweep,
   markSettled,
@@ -122,7 +122,16 @@ function candidatesOf(rules: Rule[], toSettle: Rule[], machines: MachineHeard[],
     .map(({ machineId }) => machineId)
 }
 
-type Source = Pick<Held, 'about'> & { tag?: string }
+/** Where a condition is: as much of it as an alarm names. */
+interface Source {
+  about: {
+    plantId: string
+    plant: string
+    machine?: Pick<MachineHeard, 'machineId' | 'slug' | 'name' | 'units'>
+    gateway?: Pick<GatewayHeard, 'gatewayId' | 'thingName'>
+  }
+  tag?: string
+}
 
 function workOf(rule: Rule, source: string, { about, tag }: Source, before: State): Work {
   const { plantId, plant, machine, gateway } = about
@@ -165,14 +174,14 @@ function aboutOf(
     if (machine === undefined) return undefined
     const tag = source.startsWith(tagSource(machineId, '')) ? source.slice(tagSource(machineId, '').length) : undefined
     const { plantId, plant } = machine
-    return { about: { plantId, plant, machine: machine as MachineHeard }, ...(tag !== undefined && { tag }) }
+    return { about: { plantId, plant, machine }, ...(tag !== undefined && { tag }) }
   }
   const [kind, id = ''] = source.split(':')
   const all = [...gateways.values()]
   const gateway = kind === 'gateway' ? gateways.get(id) : all.find(({ plantId }) => plantId === id)
   if (gateway === undefined) return undefined
   const { plantId, plant } = gateway
-  return { about: { plantId, plant, ...(kind === 'gateway' && { gateway: gateway as Held['about']['gateway'] }) } }
+  return { about: { plantId, plant, ...(kind === 'gateway' && { gateway }) } }
 }
 
 /** What the machines last said, by a rule that was changed a moment ago: a value that stays as it is comes in no reading. */
@@ -188,7 +197,7 @@ function settle(rule: Rule, context: Awaited<ReturnType<typeof readAlarmContext>
       const state = conditions.find((one) => one.ruleId === rule.ruleId && one.source === source)?.state
       const holds = judge(rule.condition, sample, undefined, state?.phase === 'active')
       const { plantId, plant } = machine
-      const one = workOf(rule, source, { about: { plantId, plant, machine: machine as MachineHeard }, tag }, state)
+      const one = workOf(rule, source, { about: { plantId, plant, machine }, tag }, state)
       work.push({ ...one, after: step(rule, state, holds, sample, one.happened) })
     }
   }

@@ -89,6 +89,10 @@ export const deleteOldDeadLetters = <T>(db: Kysely<T>, now: number, historyReten
     forMs,
   )
 
+/** Alarms that were over before these days, with what was done with them and told of them. Whatever is open stays. */
+export const deleteOldAlarms = <T>(db: Kysely<T>, now: number, historyRetentionDays: number, forMs: number) =>
+  deleteRows(db, 'alarms', sql`closed_at < ${oldestHotDay(now, historyRetentionDays)}`, forMs)
+
 async function deleteRows<T>(
   db: Kysely<T>,
   table: string,

@@ -1,5 +1,5 @@
 import { noteFullBlocks } from '../data/completeness.ts'
-import { deleteOldDeadLetters, deleteOldRollups, dropOldPartitions } from '../data/drop-old-data.ts'
+import { deleteOldAlarms, deleteOldDeadLetters, deleteOldRollups, dropOldPartitions } from '../data/drop-old-data.ts'
 import { ensurePartitions } from '../data/partitions.ts'
 import { historyEnvironment, masterEnvironment, readEnvironment, retentionEnvironment } from '../runtime/environment.ts'
 import { frame, logger } from '../runtime/frame.ts'
@@ -30,7 +30,8 @@ export const handler = frame(async () => {
       logger.warn('Old days are kept until they are rolled up and archived', { days: dropped.waiting })
     const rollups = await deleteOldRollups(db, now, environment.HISTORY_RETENTION_DAYS, DELETE_FOR_MS)
     const deadLetters = await deleteOldDeadLetters(db, now, environment.HISTORY_RETENTION_DAYS, DELETE_FOR_MS)
-    const old = { dropped: dropped.partitions, rollups, deadLetters }
+    const alarms = await deleteOldAlarms(db, now, environment.HISTORY_RETENTION_DAYS, DELETE_FOR_MS)
+    const old = { dropped: dropped.partitions, rollups, deadLetters, alarms }
     logger.info('Partitions made ahead, old data dropped', { made, ...old })
     await noteFullBlocks(db)
     return { made, ...old }

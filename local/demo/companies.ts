@@ -1,4 +1,6 @@
 /** The demo: two companies that must never see each other, their people, plants, gateways and machines. */
+import type * as v from 'valibot'
+import type { CreateAlarmRule } from '../../schemas/alarm-requests.ts'
 import type { Role } from '../../schemas/permissions.ts'
 import type { MachineKind } from './machine-kinds.ts'
 
@@ -13,10 +15,14 @@ export interface DemoPlant {
   machines: { slug: string; kind: MachineKind }[]
 }
 
+/** As `POST /v1/alarm-rules` takes it, for all plants. */
+type DemoRule = v.InferInput<typeof CreateAlarmRule>
+
 export interface DemoCompany {
   slug: string
   name: string
   users: { email: string; role: Role; plants: 'all' | string[] }[]
+  rules: DemoRule[]
   plants: DemoPlant[]
 }
 
@@ -31,6 +37,18 @@ export const COMPANIES: DemoCompany[] = [
       { email: 'manager@granix.example', role: 'manager', plants: 'all' },
       { email: 'operator@granix.example', role: 'plant_operator', plants: ['planta-baradero'] },
       { email: 'viewer@granix.example', role: 'viewer', plants: ['planta-baradero'] },
+    ],
+    rules: [
+      {
+        // Their load wanders across it every few minutes.
+        name: 'Bomba caliente',
+        machine: 'bomba-*',
+        tag: 'temperature',
+        condition: { kind: 'above', limit: 58, hysteresis: 2 },
+        severity: 'medium',
+      },
+      { name: 'Máquina sin datos', condition: { kind: 'no_data', forMs: 120_000 }, severity: 'high' },
+      { name: 'Gateway sin conexión', condition: { kind: 'gateway_offline' }, severity: 'critical' },
     ],
     plants: [
       {
@@ -69,6 +87,7 @@ export const COMPANIES: DemoCompany[] = [
     slug: 'norpan',
     name: 'Norpan',
     users: [{ email: 'admin@norpan.example', role: 'admin', plants: 'all' }],
+    rules: [],
     plants: [
       {
         slug: 'planta-rosario',

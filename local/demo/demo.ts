@@ -1,10 +1,11 @@
 /** Fills the cloud through its own front doors: the admin function, the HTTP API, the agent's enrolment. */
 import * as v from 'valibot'
 import { AdminAnswer, type AdminCommand } from '../../schemas/admin.ts'
+import { AlarmRulePage } from '../../schemas/alarm-requests.ts'
 import type { Deployment } from '../deployment.ts'
 import type { Endpoints } from '../endpoints.ts'
 import type { Lifetime } from '../lifetime.ts'
-import { type ApiSession, openSession } from './api-session.ts'
+import { type ApiSession, openSession, request } from './api-session.ts'
 import { COMPANIES, DEMO_PASSWORD, type DemoCompany } from './companies.ts'
 import { startGateway } from './gateway.ts'
 import { startPlc } from './plc.ts'
@@ -43,7 +44,7 @@ export interface DemoOptions {
   endpoints: Pick<Endpoints, 'api' | 'firebase' | 'mqtt' | 'users'>
 }
 
-/** A PLC and a gateway per plant. */
+/** A PLC and a gateway per plant, and the rules of alarms. */
 export async function startDemo(
   lifetime: Lifetime,
   options: DemoOptions,
@@ -69,8 +70,20 @@ export async function startDemo(
       return { gateway, plcPort }
     }),
   )
+  for (const { slug, rules } of COMPANIES)
+    if (rules.length > 0) await createRules(await sites.find(({ tenant }) => tenant === slug)!.session(), rules)
   return {
     gateways: started.map(({ gateway }) => gateway),
     plcs: started.map(({ plcPort: port }) => ({ protocol: 'modbus-tcp', host: '127.0.0.1', port })),
+  }
+}
+
+/** Those that are not there, by their names: what somebody has changed stays as it is. */
+async function createRules(session: ApiSession, rules: DemoCompany['rules']): Promise<void> {
+  const answer = await request(session, 'GET', '/v1/alarm-rules?limit=500')
+  const known = v.parse(AlarmRulePage, await answer.json()).items.map(({ name }) => name)
+  for (const rule of rules.filter(({ name }) => !known.includes(name))) {
+    const created = await request(session, 'POST', '/v1/alarm-rules', rule)
+    if (!created.ok) throw new Error(`The rule ${rule.name} was not made: ${await created.text()}`)
   }
 }

@@ -20,6 +20,7 @@ const benches: Record<string, () => Promise<Figure | Figure[]>> = {
   archive: async () => (await import('./archive.ts')).benchArchive(),
   api: async () => (await import('./api.ts')).benchApi(),
   alarms: async () => (await import('./alarms.ts')).benchAlarms(),
+  'alarm-latency': async () => (await import('./alarm-latency.ts')).benchAlarmLatency(),
   'row-security': async () => (await import('./row-security.ts')).benchRowSecurity(),
 }
 

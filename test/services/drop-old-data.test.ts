@@ -2,11 +2,17 @@ import { v7 as uuid } from 'uuid'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest'
 import type { Database } from '../../lambdas/data/database.ts'
-import { deleteOldDeadLetters, deleteOldRollups, dropOldPartitions } from '../../lambdas/data/drop-old-data.ts'
+import {
+  deleteOldAlarms,
+  deleteOldDeadLetters,
+  deleteOldRollups,
+  dropOldPartitions,
+} from '../../lambdas/data/drop-old-data.ts'
 import { DAY_MS, oldestHotDay } from '../../lambdas/data/partitions.ts'
 import { HOUR_MS } from '../../lambdas/data/rollup-queue.ts'
 import { storeTelemetry } from '../../lambdas/data/store-telemetry.ts'
 import { openPostgresAsMaster } from '../../lambdas/runtime/postgres.ts'
+import { createPlant } from '../helpers/plant.ts'
 import { createDatabase, type TestDatabase } from '../helpers/postgres.ts'
 
 const HOT_DAYS = 30
@@ -176,4 +182,23 @@ test('dead letters are deleted when history forgets their day, except those that
   expect(await deleteOldDeadLetters(master.db, now, 90, 1000)).toBe(1)
   const { rows } = await database.master.query<{ message_id: string }>('select message_id from quarantine order by 1')
   expect(rows.map(({ message_id }) => message_id)).toEqual(['kept', 'on its way'])
+})
+
+test('alarms are deleted with what was said of them when history forgets the day of their end, and open ones never', async () => {
+  const first = oldestHotDay(now, 90)
+  const plant = await createPlant(database.master, 'old-alarms')
+  await database.master.query(
+    `with a as (
+       insert into alarms (id, tenant_id, plant_id, rule_id, rule_name, source, condition, severity, message, raised_at, occurrences,
+         closed_at, revision)
+       select gen_random_uuid(), $1, $2, gen_random_uuid(), name, name, '{}', 'low', name, 1, 1, closed_at, 1
+       from (values ('old', $3::int8 - 1), ('kept', $3::int8), ('open', null)) v(name, closed_at) returning id),
+     e as (insert into alarm_events (id, tenant_id, alarm_id, at, event) select gen_random_uuid(), $1, id, 1, 'raised' from a)
+     insert into alarm_outbox (id, tenant_id, alarm_id, type, created_at) select gen_random_uuid(), $1, id, 'raised', 1 from a`,
+    [plant.tenantId, plant.plantId, first],
+  )
+  expect(await deleteOldAlarms(master.db, now, 90, 1000)).toBe(1)
+  const left = async (table: string) =>
+    (await database.master.query<{ n: number }>(`select count(*)::int as n from ${table}`)).rows[0]!.n
+  expect([await left('alarms'), await left('alarm_events'), await left('alarm_outbox')]).toEqual([2, 2, 2])
 })

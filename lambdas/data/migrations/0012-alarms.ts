@@ -78,6 +78,7 @@ create unique index alarms_one_open on alarms (rule_id, source) where closed_at 
 create unique index alarms_one_late_note on alarms (rule_id, source, late_hour) where late_hour is not null;
 create index alarms_by_time on alarms (tenant_id, raised_at, id);
 create index alarms_open on alarms (tenant_id, plant_id) where closed_at is null;
+create index alarms_closed on alarms (closed_at) where closed_at is not null;
 create index alarms_shelved on alarms (suppressed_until) where suppressed = 'shelved';
 
 create table alarm_events (
@@ -106,6 +107,7 @@ create table alarm_outbox (
   summarised bool not null default false
 );
 create index alarm_outbox_due on alarm_outbox (created_at) where taken_at is null;
+create index alarm_outbox_by_alarm on alarm_outbox (alarm_id);
 create index alarm_outbox_by_plant on alarm_outbox (plant_id, created_at);
 
 create table alarm_webhooks (

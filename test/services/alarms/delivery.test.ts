@@ -176,6 +176,7 @@ describe('an alarm', () => {
     db: postgres.db,
     ses,
     mailFrom: 'alarms@test.example',
+    pageUrl: 'https://page.example',
     webhookKey: () => Promise.resolve(KEY),
     reach,
   })
@@ -211,6 +212,7 @@ describe('an alarm', () => {
     const [mail] = json<[{ to: string[]; subject: string; text: string }]>()
     expect(mail.subject).toMatch(/^\[Alta\] press-north/)
     expect(mail.text).toContain('Planta: north')
+    expect(mail.text).toMatch(/^https:\/\/page\.example\/plants\/north[\w-]*\/machines\/press-north[\w-]*$/m)
     expect(await query('select state from alarm_deliveries where outbox_id = $1', [outboxId])).toEqual([
       { state: 'done' },
       { state: 'done' },

@@ -37,6 +37,7 @@ describe('settings', () => {
       { webAclArn: 'arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/a/b' },
       /webAclArn=.* is not the ARN of a web ACL for CloudFront/,
     ],
+    [{ pageUrl: 'https://page.example/alarms' }, /pageUrl=.* must be an origin/],
     [{ firebaseProjectId: '' }, /firebaseProjectId must be a text/],
   ])('refuse %o and say what is allowed', (context, message) => {
     expect(() => settings(context)).toThrow(message)
