@@ -18,7 +18,7 @@ writeToStream.cacheNumbers = false
 /** IoT Core takes one CONNECT per second and clientId. */
 const RECONNECT = { firstMs: 1000, longestMs: 60_000 }
 /** IoT Core's smallest keep-alive; it declares a client dead at 1.5 times. */
-const KEEPALIVE_SECONDS = 30
+export const KEEPALIVE_SECONDS = 30
 const CONNECT_TIMEOUT_MS = 15_000
 const DISCONNECT_MS = 1000
 /** Publishes wait, and nothing at all has been acknowledged for this long: the connection is dead, whatever TCP says. */

@@ -29,7 +29,9 @@ export interface BrokerOptions {
   log: (line: string) => void
 }
 
+/** https://docs.aws.amazon.com/general/latest/gr/iot-core.html, message broker limits */
 const MAX_PAYLOAD_BYTES = 128 * 1024
+const MAX_TOPIC = { bytes: 256, slashes: 7 }
 const KEEP_ALIVE_SEC = { least: 30, most: 1200 }
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
@@ -48,6 +50,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const problemOf = (client: Client, { qos, payload, topic, retain }: PublishPacket): Error | undefined => {
     if (qos === 2) return refusal(client, 'publish with QoS 2')
     if (payload.length > MAX_PAYLOAD_BYTES) return refusal(client, `payload of ${payload.length} bytes`)
+    if (Buffer.byteLength(topic) > MAX_TOPIC.bytes || topic.split('/').length - 1 > MAX_TOPIC.slashes)
+      return refusal(client, `a topic of ${topic.length} characters: ${topic}`)
     if (!mayPublish(client, { topic, retain }))
       return refusal(client, `publish${retain ? ' retained' : ''} to ${topic}`)
     return undefined

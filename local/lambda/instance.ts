@@ -4,6 +4,9 @@ import { Worker } from 'node:worker_threads'
 import type { InvokeResult, FunctionSettings } from './function.ts'
 import type { FromWorker, ToWorker, WorkerSettings } from './worker.ts'
 
+/** Of an invocation that is waited for, its event and its answer: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html */
+const MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
+
 export class Instance {
   readonly #worker: Worker
   readonly #settings: FunctionSettings
@@ -31,7 +34,7 @@ export class Instance {
       if (message.type === 'ready') resolve(undefined)
       else if (message.type === 'init error') resolve(failure(message.error))
       else if (message.type === 'error') this.#settle?.(failure(message.error))
-      else this.#settle?.({ payload: JSON.parse(message.payload) as unknown })
+      else this.#settle?.(answered(message.payload))
     })
     const died = (errorType: string, errorMessage: string) => {
       this.isAlive = false
@@ -55,6 +58,8 @@ export class Instance {
     }
     if (!this.isAlive)
       return failure({ errorType: 'Runtime.ExitError', errorMessage: 'The instance was ended', trace: [] })
+    const text = JSON.stringify(event)
+    if (Buffer.byteLength(text) > MAX_PAYLOAD_BYTES) return tooLarge('RequestTooLargeException', 'The event', text)
     const { promise, resolve } = Promise.withResolvers<InvokeResult>()
     this.#settle = resolve
     const { name, arn, memoryMb, timeoutSec } = this.#settings
@@ -64,7 +69,7 @@ export class Instance {
       void this.end()
     }, timeoutSec * 1000)
     const request: ToWorker = {
-      event: JSON.stringify(event),
+      event: text,
       deadline: Date.now() + timeoutSec * 1000,
       context: {
         awsRequestId: requestId,
@@ -90,3 +95,15 @@ const failure = (error: { errorType: string; errorMessage: string; trace: string
   functionError: 'Unhandled',
   payload: error,
 })
+
+const answered = (text: string): InvokeResult =>
+  Buffer.byteLength(text) > MAX_PAYLOAD_BYTES
+    ? tooLarge('Function.ResponseSizeTooLarge', 'The answer', text)
+    : { payload: JSON.parse(text) as unknown }
+
+const tooLarge = (errorType: string, what: string, text: string) =>
+  failure({
+    errorType,
+    errorMessage: `${what} has ${Buffer.byteLength(text)} bytes, Lambda takes ${MAX_PAYLOAD_BYTES}`,
+    trace: [],
+  })

@@ -184,6 +184,15 @@ describe('the broker refuses', () => {
     client.publish(TELEMETRY, Buffer.alloc(128 * 1024 + 1), { qos: 1 })
     expect(await end).toBe('closed')
   })
+  it.each([`factory/t/p/l/${'m'.repeat(240)}/telemetry`, 'factory/t/p/l/m/m/m/m/telemetry'])(
+    'a topic that is too long or too deep: %s',
+    async (topic) => {
+      const client = await connected()
+      const end = closed(client)
+      client.publish(topic, 'x', { qos: 1 })
+      expect(await end).toBe('closed')
+    },
+  )
   it('a subscription', async () => {
     const client = await connected()
     const end = closed(client)

@@ -72,6 +72,17 @@ describe('a function', () => {
     const results = await Promise.all([1, 2, 3, 4, 5].map((n) => f.invoke({ n })))
     expect(results).toEqual(results.map(() => ({ payload: 1 })))
   })
+  it('takes no event and gives no answer of more than 6 MB', async () => {
+    const f = lambda(`export const handler = ({ bytes, text }) => text?.length ?? 'x'.repeat(bytes)`)
+    const most = 6 * 1024 * 1024
+    expect(await f.invoke({ text: 'x'.repeat(most) })).toMatchObject({
+      payload: { errorType: 'RequestTooLargeException' },
+    })
+    expect(await f.invoke({ bytes: most - 1 })).toMatchObject({
+      payload: { errorType: 'Function.ResponseSizeTooLarge' },
+    })
+    expect(await f.invoke({ bytes: most - 2 })).toEqual({ payload: 'x'.repeat(most - 2) })
+  })
   it('writes its lines to the log', async () => {
     await lambda(`export const handler = () => { console.log('seen in the log') }`).invoke({})
     await expect.poll(() => lines).toContain('seen in the log')
