@@ -13,7 +13,7 @@ const SPARE_PERIODS = 2
 export class Alarm {
   readonly settings: AlarmSettings
   state: AlarmState = 'INSUFFICIENT_DATA'
-  /** Epoch ms of the last change. */
+  /** Epoch ms of the last change; whoever evaluates it keeps it. */
   since = 0
   /** The newest value that was compared. */
   value: number | undefined
@@ -46,7 +46,6 @@ export class Alarm {
     const next = this.#judge(points)
     if (next === this.state) return false
     this.state = next
-    this.since = now
     return true
   }
 

@@ -73,7 +73,9 @@ export class CloudWatch {
     const end = (Math.floor(now / MINUTE_MS) + 1) * MINUTE_MS
     return this.alarms.filter((alarm) => {
       const rang = alarm.state === 'ALARM'
-      return alarm.evaluate(this.store, end) && (rang || alarm.state === 'ALARM')
+      if (!alarm.evaluate(this.store, end)) return false
+      alarm.since = now
+      return rang || alarm.state === 'ALARM'
     })
   }
 }

@@ -1,6 +1,6 @@
 /** `/local/status`: the figures of CloudWatch's dashboard and the alarms of the runbook, as they are now in this cloud. */
 import type { FastifyInstance } from 'fastify'
-import { metricNamespace } from '../../schemas/metrics.ts'
+import { metricNamespace, METRICS } from '../../schemas/metrics.ts'
 import { type Panel, PANELS } from '../../schemas/panels.ts'
 import type { Alarm } from '../cloudwatch/alarm.ts'
 import type { CloudWatch } from '../cloudwatch/cloudwatch.ts'
@@ -50,8 +50,10 @@ function panelOf({ title, of, statistic, perSecond, unit }: Panel, { store }: Cl
   const thisMinute = Math.floor(now / MINUTE_MS) * MINUTE_MS
   const lines = of.flatMap((one) =>
     typeof one === 'string'
-      ? store.idsOf(metricNamespace(STAGE), one).map((id) => ({ id, label: labelOf(id, of.length > 1) }))
-      : store.idsOf(one.namespace, one.name).map((id) => ({ id, label: id.dimensions[one.dimension]! })),
+      ? store
+          .idsOf(metricNamespace(STAGE), one)
+          .map((id) => ({ id, label: labelOf(id, of.length > 1, METRICS[one].services.length > 1) }))
+      : store.idsOf(one.namespace, one.name).map((id) => ({ id, label: shortName(id.dimensions[one.dimension]!) })),
   )
   const rows = lines
     .map(({ id, label }) => {
@@ -76,9 +78,14 @@ function panelOf({ title, of, statistic, perSecond, unit }: Panel, { store }: Cl
   return `<section><h3>${escaped(title)}</h3>${body}</section>`
 }
 
-/** The stage is the same for all, and so are the words that CloudFormation adds. */
-const labelOf = ({ name, dimensions: { service, ...others } }: MetricId, named: boolean) =>
-  [...Object.values(others), ...(named ? [name] : []), `(${service!})`].join(' ')
+/** As the construct is called: without what CloudFormation adds around. */
+const shortName = (name: string) =>
+  name.replace(/^iot-telemetry-[a-z]+-(?:[a-z]+-(?=[A-Z]))?/, '').replace(/[0-9A-F]{8}(\.fifo)?$/, '')
+
+const labelOf = ({ name, dimensions: { service, ...others } }: MetricId, named: boolean, byService: boolean) => {
+  const words = [...Object.values(others), ...(named ? [name] : []), ...(byService ? [`(${service!})`] : [])]
+  return words.length > 0 ? words.join(' ') : service!
+}
 
 function sparkline(values: (number | undefined)[], most: number): string {
   const bars = values.map((value, index) => {

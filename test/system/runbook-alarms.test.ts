@@ -14,6 +14,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest'
 import { SqsStore } from '../../node_modules/fauxqs/dist/sqs/sqsStore.js'
 import type { PlantPage } from '../../schemas/api.ts'
+import { PANELS } from '../../schemas/panels.ts'
 import { Assembly } from '../../local/assembly/assembly.ts'
 import { readSchedules } from '../../local/assembly/read-consumers.ts'
 import { functionResources } from '../../local/assembly/read-functions.ts'
@@ -325,6 +326,10 @@ it('one message that is refused rings at once', async () => {
     )
     expect(ringing.map(headingOf)).toEqual(expect.arrayContaining(Object.keys(SENT)))
   }, 15_000)
+  const page = await (await fetch(endpoints.status.url)).text()
+  for (const heading of Object.keys(SENT)) expect(page).toMatch(new RegExp(`<li class="ALARM"[^>]*>${heading} <time>`))
+  for (const { title } of PANELS) expect(page).toContain(`<h3>${title}</h3>`)
+  expect(page).toContain('<th>invalid_json (ingest)</th>')
 })
 
 it('no alarm is left out, and each has its heading in the runbook', () => {
