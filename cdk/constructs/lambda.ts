@@ -92,6 +92,8 @@ export function houseFunction(
       vpcSubnets: { subnetType: SubnetType.PRIVATE_WITH_EGRESS },
       securityGroups: [outbound, ...access.flatMap((one) => one.securityGroups ?? [])],
     }),
+    // Of what a schedule starts: AWS would run it twice more beside the next, and count each in the alarms.
+    retryAttempts: 0,
     ...(reservedConcurrency && { reservedConcurrentExecutions: reservedConcurrency }),
     environment: {
       // Stack traces name our files and lines; it costs about 10 ms of a cold start.

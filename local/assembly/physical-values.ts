@@ -45,6 +45,7 @@ const VALUES: Record<string, Values> = {
   'AWS::Lambda::Version': ({ property }) => ({
     ref: `${arn('lambda', `function:${String(property('FunctionName'))}`)}:1`,
   }),
+  'AWS::Lambda::EventInvokeConfig': (resource) => ({ ref: madeId(resource) }),
   'AWS::Lambda::EventSourceMapping': (resource) => ({ ref: madeId(resource) }),
   'AWS::ApiGatewayV2::Api': (resource) => ({
     ref: madeId(resource),

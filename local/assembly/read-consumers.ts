@@ -54,8 +54,19 @@ const Schedule = v.strictObject({
   Tags: v.optional(v.unknown()),
 })
 
+/** What AWS does with an invocation that nobody waits for, and that fails. */
+const InvokeConfig = v.strictObject({
+  FunctionName: v.string(),
+  Qualifier: v.literal('$LATEST'),
+  MaximumRetryAttempts: v.literal(0, 'local/ does not repeat what fails'),
+})
+
+/** Throws when a function would be run again by AWS after a failure, which this cloud does not do. */
 export function readSchedules(assembly: Assembly): { everyMs: number; functionName: string; input: unknown }[] {
-  return assembly
+  const notRepeated = assembly
+    .resources('AWS::Lambda::EventInvokeConfig')
+    .map(({ properties }) => v.parse(InvokeConfig, properties).FunctionName)
+  const schedules = assembly
     .resources('AWS::Events::Rule')
     .map(({ properties }) => v.parse(Schedule, properties))
     .filter((rule) => rule.State === 'ENABLED')
@@ -66,6 +77,12 @@ export function readSchedules(assembly: Assembly): { everyMs: number; functionNa
         input: JSON.parse(Input) as unknown,
       })),
     )
+  const repeated = schedules.filter(({ functionName }) => !notRepeated.includes(functionName))
+  if (repeated.length > 0)
+    throw new Error(
+      `AWS would repeat what fails of ${repeated.map(({ functionName }) => functionName).join(', ')}; local/ does not: set retryAttempts to 0`,
+    )
+  return schedules
 }
 
 /** Functions that run at each deployment, before anything else uses the database. */

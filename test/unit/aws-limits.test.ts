@@ -74,6 +74,18 @@ it('local/ keeps five versions of a policy', async () => {
 describe.each(['dev', 'prod'])('in %s', (stage) => {
   const templates = synthesize({ stage })
 
+  it('nothing that a schedule starts is repeated by AWS', () => {
+    const rules = resources<{ Targets: { Arn: { 'Fn::GetAtt': [string, string] } }[] }>(templates, 'AWS::Events::Rule')
+    const started = rules.flatMap(({ properties }) => properties.Targets.map(({ Arn }) => Arn['Fn::GetAtt'][0]))
+    expect(started.length).toBeGreaterThanOrEqual(7)
+    const configs = resources<{ FunctionName: { Ref: string }; MaximumRetryAttempts: number }>(
+      templates,
+      'AWS::Lambda::EventInvokeConfig',
+    )
+    const once = configs.filter(({ properties }) => properties.MaximumRetryAttempts === 0)
+    expect(once.map(({ properties }) => properties.FunctionName.Ref)).toEqual(expect.arrayContaining(started))
+  })
+
   it('Redis is no cluster', () => {
     const { properties } = resource(templates, 'AWS::ElastiCache::ReplicationGroup')
     expect([undefined, 1]).toContain(properties.NumNodeGroups)
