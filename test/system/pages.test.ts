@@ -77,6 +77,7 @@ it('an admin goes from nothing to the first value, and the page lights up step b
   await admin.getByTestId('create-plant').click()
   await admin.getByTestId('machine-names').fill('Horno de pan\n')
   await admin.getByTestId('create-machines').click()
+  await admin.getByTestId('known-machines').getByText('horno-de-pan').waitFor(WAIT)
   await admin.getByTestId('create-gateway').click()
   const command = (await admin.getByTestId('copy-text').textContent())!
   const [, token] = /--token (\S+)/.exec(command)!
