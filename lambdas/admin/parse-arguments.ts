@@ -11,7 +11,7 @@ export const USAGE = `Usage: npm run admin -- <command> [--yes] [--function NAME
   tenant export <tenant> --to FOLDER
   tenant delete <tenant>         all of it, for good; begins where an earlier one broke off
   plant create <tenant> <province> <plant> --name NAME --time-zone ZONE
-  user invite <tenant> <email> --role viewer|plant_operator|manager|admin --plants all|PLANT,… [--password PASSWORD]
+  user invite <tenant> <email> --role viewer|plant_operator|manager|admin --plants all|PLANT,…
   gateway list [--tenant TENANT]
   dead-letter list [--code CODE]
   dead-letter redrive --code CODE | --ids ID,…
@@ -88,7 +88,6 @@ function readArguments(argv: string[]) {
         'time-zone': { type: 'string' },
         role: { type: 'string' },
         plants: { type: 'string' },
-        password: { type: 'string' },
         tenant: { type: 'string' },
         to: { type: 'string' },
         code: { type: 'string' },

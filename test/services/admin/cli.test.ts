@@ -221,6 +221,8 @@ describe('npm run admin', () => {
     [['tenant', 'create', 'Bad Slug', '--name', 'x'], 'slug: must be'],
     [['tenant', 'create', 'x', '--name', 'x', '--colour', 'red'], '--colour'],
     [['tenant', 'create', 'x', '--name', 'x', '--role', 'admin'], 'role: '],
+    // It would be in the shell's history: people set their own.
+    [['user', 'invite', 'x', 'a@b.example', '--password', 'x'], '--password'],
     [['dead-letter', 'redrive'], 'must have either ids or code'],
     [['dead-letter', 'redrive', '--ids', 'x'], 'ids.0: '],
     [['dead-letter', 'list', '--code', 'x'], 'code: '],
