@@ -3,6 +3,7 @@
  * same answer for the same work, and nothing is changed. The routes come from the list of routes, the calls from the examples.
  */
 import { randomUUID } from 'node:crypto'
+import { toJsonSchema } from '@valibot/to-json-schema'
 import pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -112,6 +113,30 @@ describe.each(judged)('$name', ({ route }) => {
     if (/\{/.test(route.path)) expect(references.length, 'what its path names').toBeGreaterThan(0)
   })
 })
+
+const filters = judged.flatMap(({ route, name }) => {
+  const { properties = {} } = route.query === undefined ? {} : toJsonSchema(route.query, { errorMode: 'ignore' })
+  return Object.entries(properties)
+    .filter(([, property]) => JSON.stringify(property).includes('"format":"uuid"'))
+    .map(([parameter]) => ({ route, parameter, name: `${name}?${parameter}=` }))
+})
+
+it.each(filters)(
+  '$name tells no more of another company’s id than of one that is nowhere',
+  async ({ route, parameter }) => {
+    const other = (theirs as unknown as Record<string, unknown>)[parameter]
+    expect(other, 'what a place has under this name').toMatch(UUID)
+    const call = await exampleCall(route.operationId, ours)
+    const of = (id: unknown) => send(route, { ...call, query: { ...call.query, [parameter]: String(id) } })
+    await of(uuidv7())
+    const [unknown, foreign] = [await of(uuidv7()), await of(other)]
+    expect(withoutRequestId(foreign.answer)).toEqual(withoutRequestId(unknown.answer))
+    expect(foreign.work).toEqual(unknown.work)
+    expect(foreign.answer.body).toMatchObject(foreign.answer.status === 200 ? { items: [] } : { status: 404 })
+  },
+)
+
+it('filters by ids in some lists', () => expect(filters.length).toBeGreaterThan(4))
 
 it('was tried with many', () => expect(swapped).toBeGreaterThan(20))
 
