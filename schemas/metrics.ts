@@ -43,6 +43,8 @@ export const METRICS = {
   RealtimeUnavailable: { unit: 'Count', services: WITH_REDIS, by: 'service' },
   RedrivenMessages: { unit: 'Count', services: ['redrive'], by: 'service' },
   RefusedRanges: { unit: 'Count', services: ['status'], by: 'service' },
+  /** Answered with a status of 500 or above: it is us. */
+  RequestsFailed: { unit: 'Count', services: ['api'], by: 'service' },
   RetriedMessages: { unit: 'Count', services: ['ingest', 'status', 'quarantine', 'alarm-delivery'], by: 'service' },
   RollupHoursWaiting: { unit: 'Count', services: ['rollup'], by: 'service', isGauge: true },
   StatusMessages: { unit: 'Count', services: ['status'], by: 'tenant' },

@@ -49,6 +49,7 @@ export const PANELS: readonly Panel[] = [
     of: ['AlarmsDelivered', 'AlarmDeliveryFailed', 'AlarmsWithheld'],
     statistic: 'Sum',
   },
+  { title: 'Requests that failed', of: ['RequestsFailed'], statistic: 'Sum' },
   {
     title: 'Requests above the rate limit',
     of: ['RateLimited', 'RateNotLimited', 'GuessesSlowedDown'],

@@ -3,6 +3,7 @@ import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
 import { HttpApi, HttpMethod, HttpStage, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2'
 import { HttpLambdaAuthorizer, HttpLambdaResponseType } from 'aws-cdk-lib/aws-apigatewayv2-authorizers'
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
+import { MathExpression } from 'aws-cdk-lib/aws-cloudwatch'
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events'
 import { LambdaFunction as Invoke } from 'aws-cdk-lib/aws-events-targets'
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
@@ -133,6 +134,23 @@ export class ApiStack extends Stack {
       timeout: Duration.seconds(10),
       inVpc: false,
       environment: { FIREBASE_PROJECT_ID: settings.firebase.projectId },
+    })
+
+    const period = Duration.minutes(5)
+    alarm(this, 'RequestsFailAlarm', settings, {
+      heading: 'API: requests fail',
+      description: 'Within five minutes five requests were answered with 500 or above, or not at all.',
+      metric: new MathExpression({
+        label: 'Failed requests',
+        expression: 'FILL(answered, 0) + FILL(api, 0) + FILL(authorizer, 0)',
+        usingMetrics: {
+          answered: houseMetric(settings, 'RequestsFailed', 'sum', period),
+          api: api.metricErrors({ period }),
+          authorizer: authorizer.metricErrors({ period }),
+        },
+        period,
+      }),
+      atLeast: 5,
     })
 
     const integration = new HttpLambdaIntegration('ApiIntegration', api)

@@ -8,7 +8,7 @@ import type { Database } from '../data/database.ts'
 import type { User } from '../data/find-user.ts'
 import { releaseKey } from '../data/idempotency-keys.ts'
 import { inTenant } from '../data/tenant-transaction.ts'
-import { logger } from '../runtime/frame.ts'
+import { logger, metrics } from '../runtime/frame.ts'
 import { currentUser } from './current-user.ts'
 import { checkIfMatch, etagOf } from './etag.ts'
 import { findRoute } from './find-route.ts'
@@ -49,6 +49,7 @@ export async function answerRequest(services: Services, event: Event): Promise<A
   } catch (thrown) {
     const error = asApiError(thrown)
     const problem = problemOf(error, requestId)
+    if (problem.status >= 500) metrics.addMetric('RequestsFailed', 'Count', 1)
     if (error.code === 'internal') logger.error('Failed', { status: problem.status, error: thrown })
     else logger.info('Refused', { status: problem.status, code: error.code, errors: error.fields })
     const headers = { 'content-type': 'application/problem+json', ...error.headers }

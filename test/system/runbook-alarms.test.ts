@@ -26,7 +26,7 @@ import { type AlarmSettings, readAlarms } from '../../local/cloudwatch/read-alar
 import { Guard } from '../../local/iam/guard.ts'
 import { type Queue, type QueueServer, startQueueServer } from '../../local/sqs/queue-server.ts'
 import { synthesize } from '../../local/synth.ts'
-import { signIn } from '../helpers/api-client.ts'
+import { type ApiClient, signIn } from '../helpers/api-client.ts'
 import { status, telemetry } from '../helpers/envelopes.ts'
 import { enrolGateway } from '../helpers/gateway-process.ts'
 
@@ -51,12 +51,14 @@ const assembly = Assembly.read(templates, {
 const alarms = readAlarms(assembly)
 const headingOf = ({ name }: { name: string }) => name.replace(/ \[\w+\]$/, '')
 
+let api: ApiClient
 let plant: { tenant: string; province: string; plant: string; thingName: string }
 
 beforeAll(async () => {
   await database.connect()
   const user = endpoints.users.find(({ tenant, role }) => tenant === 'norpan' && role === 'admin')!
-  const { items } = (await (await signIn(endpoints, user.email)).get('/plants')) as PlantPage
+  api = await signIn(endpoints, user.email)
+  const { items } = (await api.get('/plants')) as PlantPage
   const { thingName } = await enrolGateway(endpoints, {
     ...{ tenant: 'norpan', plant: items[0]!.slug, folder },
     devices: '  - { name: none, driver: modbus-tcp, host: 127.0.0.1, port: 1, unitId: 1 }',
@@ -102,6 +104,15 @@ const withoutRole = (id: string, role: string) =>
 /** How each alarm that a function tells of is provoked, once. */
 const PROVOKED: Record<string, () => Promise<unknown>> = {
   'Alarms: the sweep fails': withoutRole('AlarmSweep', 'iot_ingest'),
+  'API: requests fail': async () => {
+    await database.query('alter role iot_api nologin')
+    try {
+      await database.query(`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'iot_api'`)
+      expect((await api.request('GET', '/plants')).status).toBeGreaterThanOrEqual(500)
+    } finally {
+      await database.query('alter role iot_api login')
+    }
+  },
   'Archive: runs fail': withoutRole('Archive', 'iot_archive'),
   'Archive: days are late': damageArchive,
   'Archive: verification failed': () => Promise.resolve(), // by the same damage
