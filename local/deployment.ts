@@ -1,4 +1,5 @@
 /** Makes what the templates describe: queues, secrets, the database's contents and the functions. */
+import { statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Assembly, type LocalValues } from './assembly/assembly.ts'
 import { apiHost } from './assembly/physical-values.ts'
@@ -90,6 +91,8 @@ export async function deploy(options: DeployOptions): Promise<Deployment> {
       text,
     )
   const cloudWatch = new CloudWatch(readAlarms(assembly), [...byName.values()])
+  for (const instance of assembly.resources('AWS::RDS::DBInstance'))
+    cloudWatch.sample(() => freeStorage(String(assembly.ref(instance)), rootDir))
   const environmentOf = (template: Record<string, string>) =>
     withOverrides(
       Object.fromEntries(Object.entries(template).map(([name, value]) => [name, localize(value)])),
@@ -127,6 +130,15 @@ function takeLine(line: string, cloudWatch: CloudWatch, log: LogFile): void {
     if (!cloudWatch.takeLine(line)) log.write(line)
   } catch (error) {
     log.write(`${line}\nlocal/: the line above is no EMF document that CloudWatch would take: ${String(error)}`)
+  }
+}
+
+/** Of the disk that Postgres writes to. */
+function freeStorage(DBInstanceIdentifier: string, folder: string) {
+  const { bavail, bsize } = statfsSync(folder)
+  return {
+    ...{ namespace: 'AWS/RDS', name: 'FreeStorageSpace', dimensions: { DBInstanceIdentifier } },
+    values: [bavail * bsize],
   }
 }
 

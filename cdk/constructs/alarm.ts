@@ -4,28 +4,33 @@ import type { Construct } from 'constructs'
 import { metricNamespace, type MetricName, METRICS } from '../../schemas/metrics.ts'
 import type { Settings } from '../settings.ts'
 
-export interface AlarmProps {
+interface Watched {
   heading: string
   description: string
   metric: IMetric
-  atLeast: number
   /** How many of the metric's periods in a row. */
   periods?: number
 }
+
+/** It rings when the metric reaches a limit, or falls below it. */
+export type AlarmProps = Watched & ({ atLeast: number; below?: never } | { below: number; atLeast?: never })
 
 /** An alarm whose name is a heading of docs/runbook.md, followed by the stage. */
 export function alarm(
   scope: Construct,
   id: string,
   { stage }: Settings,
-  { heading, description, metric, atLeast, periods = 1 }: AlarmProps,
+  { heading, description, metric, atLeast, below, periods = 1 }: AlarmProps,
 ): Alarm {
   return new Alarm(scope, id, {
     alarmName: `${heading} [${stage}]`,
     alarmDescription: `${description} See "${heading}" in docs/runbook.md.`,
     metric,
-    threshold: atLeast,
-    comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+    threshold: atLeast ?? below,
+    comparisonOperator:
+      below === undefined
+        ? ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+        : ComparisonOperator.LESS_THAN_THRESHOLD,
     evaluationPeriods: periods,
     treatMissingData: TreatMissingData.NOT_BREACHING,
   })

@@ -1,4 +1,5 @@
 import { ArnFormat, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib'
+import type { Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import { InstanceType, Peer, Port, SecurityGroup, SubnetType } from 'aws-cdk-lib/aws-ec2'
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
 import {
@@ -63,6 +64,11 @@ export class Postgres extends Construct {
       deletionProtection: settings.production,
       removalPolicy: settings.production ? RemovalPolicy.SNAPSHOT : RemovalPolicy.DESTROY,
     })
+  }
+
+  /** Free storage of the instance, in bytes. */
+  freeStorage(period: Duration): Metric {
+    return this.#instance.metricFreeStorageSpace({ statistic: 'min', period })
   }
 
   get #place() {

@@ -19,6 +19,14 @@ export class DataStack extends Stack {
     this.redis = new Redis(this, 'Redis', surroundings)
 
     const { settings } = surroundings
+    // RDS makes it larger at 10 %, up to its most: below this it no longer does, or not soon enough.
+    alarm(this, 'StorageAlarm', settings, {
+      heading: 'Database: storage runs out',
+      description: 'Less than 5 % of the storage that the instance began with is free.',
+      metric: this.postgres.freeStorage(Duration.minutes(5)),
+      below: settings.database.storageGb * 1e9 * 0.05,
+      periods: 3,
+    })
     const hotRetention = { HOT_RETENTION_DAYS: String(settings.hotRetentionDays) }
     const migrate = houseFunction(this, 'Migrate', surroundings, {
       folder: 'migrate',

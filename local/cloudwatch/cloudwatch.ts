@@ -19,6 +19,7 @@ export class CloudWatch {
   readonly alarms: Alarm[]
   readonly #queues: Queue[]
   readonly #now: () => number
+  readonly #samples: (() => Omit<DataPoint, 'at'>)[] = []
   #timer: NodeJS.Timeout | undefined
 
   constructor(alarms: AlarmSettings[], queues: Queue[], now = Date.now) {
@@ -26,6 +27,11 @@ export class CloudWatch {
     this.#queues = queues
     this.#now = now
     for (const queue of queues) countQueue(queue, (point) => this.store.add({ ...point, at: now() }))
+  }
+
+  /** Asks for a value of it each time it looks. */
+  sample(one: () => Omit<DataPoint, 'at'>): void {
+    this.#samples.push(one)
   }
 
   /** `say` hears of each alarm that begins or ends. */
@@ -70,6 +76,7 @@ export class CloudWatch {
   tick(): Alarm[] {
     const now = this.#now()
     for (const queue of this.#queues) sampleQueue(queue, now, (point) => this.store.add(point))
+    for (const sample of this.#samples) this.store.add({ ...sample(), at: now })
     const end = (Math.floor(now / MINUTE_MS) + 1) * MINUTE_MS
     return this.alarms.filter((alarm) => {
       const rang = alarm.state === 'ALARM'

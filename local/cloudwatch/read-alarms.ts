@@ -77,7 +77,8 @@ const AlarmProperties = v.strictObject({
 type AlarmProperties = v.InferOutput<typeof AlarmProperties>
 
 /** Of AWS's own metrics those that this cloud makes, with the dimension that they have. */
-const MADE_HERE: Record<string, { names: string[]; dimension: 'FunctionName' | 'QueueName' }> = {
+const MADE_HERE: Record<string, { names: string[]; dimension: Exclude<keyof Named, 'service'> }> = {
+  'AWS/RDS': { names: ['FreeStorageSpace'], dimension: 'DBInstanceIdentifier' },
   'AWS/Lambda': { names: ['Duration', 'Errors', 'Invocations'], dimension: 'FunctionName' },
   'AWS/SQS': {
     names: [
@@ -98,6 +99,7 @@ export function readAlarms(assembly: Pick<Assembly, 'resources' | 'ref' | 'attri
     assembly.resources(type).map((one) => String(name === '' ? assembly.ref(one) : assembly.attribute(one, name)))
   const named: Named = {
     service: servicesOf(assembly),
+    DBInstanceIdentifier: resources('AWS::RDS::DBInstance', ''),
     FunctionName: resources('AWS::Lambda::Function', ''),
     QueueName: resources('AWS::SQS::Queue', 'QueueName'),
   }
@@ -114,6 +116,7 @@ export function readAlarms(assembly: Pick<Assembly, 'resources' | 'ref' | 'attri
 interface Named {
   /** Namespace and service of each function, as its variables say. */
   service: string[]
+  DBInstanceIdentifier: string[]
   FunctionName: string[]
   QueueName: string[]
 }

@@ -154,6 +154,7 @@ const SENT: Record<string, () => Promise<unknown>> = {
 
 /** How the others are provoked: at a queue of the template (its logical id begins so), as time passes. */
 const WAITING: Record<string, (time: QueueTime) => void> = {
+  'Database: storage runs out': ({ fillDisk }) => fillDisk(15),
   'Alarm delivery: dead letters': ({ giveUp }) => giveUp('AlarmQueue'),
   'Alarm delivery: messages wait too long': ({ letWait }) => letWait('AlarmQueue', 60),
   'Live fan-out: dead letters': ({ giveUp }) => giveUp('FanOutQueue'),
@@ -263,13 +264,15 @@ const serviceOf = (name: string) =>
   ).Variables.POWERTOOLS_SERVICE_NAME
 
 interface QueueTime {
+  /** There is hardly any room, for so long. */
+  fillDisk: (minutes: number) => void
   /** A message comes into the queue, and nobody takes it for so long. */
   letWait: (queue: string, minutes: number) => void
   /** A message of the queue fails as often as the template lets it. */
   giveUp: (queue: string) => void
 }
 
-describe('by what queues tell', () => {
+describe('by what queues and the disk tell', () => {
   let server: QueueServer
   const byName = new Map<string, Queue>()
   beforeAll(async () => {
@@ -291,9 +294,19 @@ describe('by what queues tell', () => {
       const message = SqsStore.createMessage('x', {}, 0, queue.isFifo() ? 'g' : undefined)
       queue.enqueue({ ...message, sentTimestamp: now })
     }
+    let freeBytes = 5e9
+    const [instance] = assembly.resources('AWS::RDS::DBInstance')
+    const dimensions = { DBInstanceIdentifier: String(assembly.ref(instance!)) }
+    cloudWatch.sample(() => ({ namespace: 'AWS/RDS', name: 'FreeStorageSpace', dimensions, values: [freeBytes] }))
     pass(30)
     expect(alarm.state).toBe('OK')
     provoke({
+      fillDisk: (minutes) => {
+        freeBytes = 1e8
+        pass(minutes - 7)
+        expect(alarm.state).toBe('OK')
+        pass(7)
+      },
       letWait: (id, minutes) => {
         put(queueOf(id))
         if (minutes > 2) pass(minutes - 2)
