@@ -29,6 +29,10 @@ export const LiveMachine = v.object({
 })
 export type LiveMachine = v.InferOutput<typeof LiveMachine>
 
+/** A machine in a delta: its newest state whole, and what else is known of it only where that has changed. */
+export const LiveMachineChange = v.partial(LiveMachine, ['name', 'status', 'thingName', 'units'])
+export type LiveMachineChange = v.InferOutput<typeof LiveMachineChange>
+
 /**
  * `online`, `offline`: as the gateway or its will has last told; `never` until the first heartbeat. `stale`: was online,
  * and three heartbeats in a row are missing. `unknown`: they are missing as well, but our own pipeline is behind, so that
@@ -68,7 +72,6 @@ const plantPicture = {
   plant: PlantRef,
   /** +1 per frame of this plant. A gap means a lost frame: subscribe again. */
   version: v.number(),
-  machines: v.array(LiveMachine),
   gateways: v.array(LiveGateway),
   /** Snapshot: those that are open, suppressed ones included. Delta: those that have changed; one with `closedAt` is open no more. */
   alarms: v.array(Alarm),
@@ -81,8 +84,20 @@ const plantPicture = {
  * some of the values and their units: merge them.
  */
 export const LiveServerMessage = v.variant('type', [
-  v.object({ type: v.literal('snapshot'), ...plantPicture, part: v.number(), parts: v.number() }),
-  v.object({ type: v.literal('delta'), ...plantPicture, part: v.number(), parts: v.number() }),
+  v.object({
+    type: v.literal('snapshot'),
+    ...plantPicture,
+    machines: v.array(LiveMachine),
+    part: v.number(),
+    parts: v.number(),
+  }),
+  v.object({
+    type: v.literal('delta'),
+    ...plantPicture,
+    machines: v.array(LiveMachineChange),
+    part: v.number(),
+    parts: v.number(),
+  }),
   v.object({ type: v.literal('error'), code: LiveErrorCode, plant: v.optional(v.string()) }),
   /** Of each plant that the connection watches: a version above that of the last frame means that one was lost. */
   v.object({ type: v.literal('pong'), versions: v.optional(v.record(PlantRef, v.number()), {}) }),

@@ -19,6 +19,8 @@ export const watchersKey = key('watchers')
 export const alarmsKey = key('alarms')
 /** Machines, gateways and alarms whose change no frame has told yet. */
 export const changedMachinesKey = key('changed-machines')
+/** Those of them of which more than the state has changed. */
+export const changedAboutKey = key('changed-about')
 export const changedGatewaysKey = key('changed-gateways')
 export const changedAlarmsKey = key('changed-alarms')
 /** There while a work item of the plant waits for the fan-out. */
@@ -56,7 +58,8 @@ export function cachedEntry(
 /**
  * KEYS: the hash, the watchers, the edition, what has changed, the waiting work item. ARGV: the time, the channel, then
  * fields and their JSON as lines: one long argument is written and read many times faster than a thousand short ones.
- * Answers whether the fan-out has to be asked, how many listen, and the edition.
+ * Answers whether the fan-out has to be asked, how many listen, and the edition. With a sixth key, of machines: those of which
+ * more has changed than what stands from `state` on.
  *
  * Two consumers may write in another order than they have committed: an older revision never replaces a newer. The JSON
  * is kept as given; decoding and encoding it here would round its numbers to 14 digits. The revision is sought in the last
@@ -73,7 +76,8 @@ local function lines(text)
   end
   return found
 end
-local fields, jsons, news, changed = lines(ARGV[3]), lines(ARGV[4]), {}, {}
+local function about(json) return string.sub(json, 1, string.find(json, ',"state":', 1, true)) end
+local fields, jsons, news, changed, changedAbout = lines(ARGV[3]), lines(ARGV[4]), {}, {}, {}
 if #fields > 0 then
   local known = redis.call('HMGET', KEYS[1], unpack(fields))
   for i, json in ipairs(jsons) do
@@ -81,6 +85,7 @@ if #fields > 0 then
       changed[#changed + 1] = fields[i]
       news[#news + 1] = fields[i]
       news[#news + 1] = json
+      if KEYS[6] and not (known[i] and about(known[i]) == about(json)) then changedAbout[#changedAbout + 1] = fields[i] end
     end
   end
   if #news > 0 then redis.call('HSET', KEYS[1], unpack(news)) end
@@ -89,15 +94,19 @@ local due = 0
 if #changed > 0 and redis.call('ZCOUNT', KEYS[2], ARGV[1], '+inf') > 0 then
   redis.call('SADD', KEYS[4], unpack(changed))
   redis.call('PEXPIRE', KEYS[4], 60000)
+  if #changedAbout > 0 then
+    redis.call('SADD', KEYS[6], unpack(changedAbout))
+    redis.call('PEXPIRE', KEYS[6], 60000)
+  end
   if redis.call('SET', KEYS[5], 1, 'NX', 'PX', 5000) then due = 1 end
 end
 local listening = redis.call('PUBSUB', 'NUMSUB', ARGV[2])[2] + redis.call('PUBSUB', 'NUMPAT')
 return { due, listening, tonumber(redis.call('GET', KEYS[3]) or 0) }`
 
 const KEYS_OF = {
-  machines: { hash: stateKey, changed: changedMachinesKey },
-  gateways: { hash: gatewaysKey, changed: changedGatewaysKey },
-  alarms: { hash: alarmsKey, changed: changedAlarmsKey },
+  machines: { hash: stateKey, changed: changedMachinesKey, about: [changedAboutKey] },
+  gateways: { hash: gatewaysKey, changed: changedGatewaysKey, about: [] },
+  alarms: { hash: alarmsKey, changed: changedAlarmsKey, about: [] },
 }
 
 /** An alarm that nobody asks for within a minute is forgotten here: others come in its place, and the snapshot is of Postgres. */
@@ -120,8 +129,8 @@ export async function tellPlant(
   events: () => (TelemetryEvent | StatusEvent)[],
 ): Promise<{ isDue: boolean; edition: number }> {
   const channel = eventsChannel(plant)
-  const { hash, changed } = KEYS_OF[kind]
-  const keys = [hash, watchersKey, editionKey, changed, fanOutKey].map((keyOf) => keyOf(plant))
+  const { hash, changed, about } = KEYS_OF[kind]
+  const keys = [hash, watchersKey, editionKey, changed, fanOutKey, ...about].map((keyOf) => keyOf(plant))
   const lines = (texts: string[]) => texts.map((text) => `${text}\n`).join('')
   const groups = Array.from({ length: Math.ceil(entries.length / MAX_ENTRIES) || 1 }, (_, index) =>
     entries.slice(index * MAX_ENTRIES, (index + 1) * MAX_ENTRIES),

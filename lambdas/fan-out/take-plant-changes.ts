@@ -1,8 +1,9 @@
 import * as v from 'valibot'
 import { Alarm } from '../../schemas/alarms.ts'
-import { LiveGateway, LiveMachine } from '../../schemas/live.ts'
+import { LiveGateway, LiveMachine, type LiveMachineChange } from '../../schemas/live.ts'
 import {
   alarmsKey,
+  changedAboutKey,
   changedAlarmsKey,
   changedGatewaysKey,
   changedMachinesKey,
@@ -23,7 +24,7 @@ export interface PlantChanges {
   /** Id of the plant. */
   plant: string
   version: number
-  machines: LiveMachine[]
+  machines: LiveMachineChange[]
   gateways: LiveGateway[]
   alarms: Alarm[]
   /** Of the readings that are the machines' newest. */
@@ -32,7 +33,7 @@ export interface PlantChanges {
 
 /**
  * KEYS: watchers, slow ones, the plant's id, changed machines, changed gateways, the waiting work item, the version, the
- * time of the last frame, changed alarms. ARGV: the time. What it takes it takes away, and counts the version up with it: if this process
+ * time of the last frame, changed alarms, machines of which more than the state has changed. ARGV: the time. What it takes it takes away, and counts the version up with it: if this process
  * dies before it has posted the frame, watchers find the gap.
  */
 const TAKE = `
@@ -41,11 +42,11 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], ARGV[1], '+inf')) do sl
 local all = redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf')
 for _, id in ipairs(all) do if not slow[id] then watchers[#watchers + 1] = id end end
 local plant, machines, gateways = redis.call('GET', KEYS[3]), redis.call('SMEMBERS', KEYS[4]), redis.call('SMEMBERS', KEYS[5])
-local alarms = redis.call('SMEMBERS', KEYS[9])
-redis.call('DEL', KEYS[4], KEYS[5], KEYS[6], KEYS[9])
+local alarms, about = redis.call('SMEMBERS', KEYS[9]), redis.call('SMEMBERS', KEYS[10])
+redis.call('DEL', KEYS[4], KEYS[5], KEYS[6], KEYS[9], KEYS[10])
 if #all == 0 or not plant or #machines + #gateways + #alarms == 0 then return {} end
 redis.call('SET', KEYS[8], ARGV[1], 'PX', 1000)
-return { plant, redis.call('INCR', KEYS[7]), watchers, machines, gateways, alarms }`
+return { plant, redis.call('INCR', KEYS[7]), watchers, machines, gateways, alarms, about }`
 
 const KEYS = [
   watchersKey,
@@ -57,6 +58,7 @@ const KEYS = [
   liveVersionKey,
   frameAtKey,
   changedAlarmsKey,
+  changedAboutKey,
 ]
 
 /** What has changed in a plant since its last frame, as it is now, and who watches. Undefined when there is nobody, or nothing, to tell. */
@@ -64,22 +66,22 @@ export async function takePlantChanges(redis: Redis, of: PlantName): Promise<Pla
   const found = await redis.use(async (client) => {
     const taken = await client.eval(TAKE, { keys: KEYS.map((keyOf) => keyOf(of)), arguments: [String(Date.now())] })
     if ((taken as unknown[]).length === 0) return undefined
-    const [plant, version, connectionIds, machines, gateways, alarms] = taken as [string, number, ...string[][]]
+    const [plant, version, connectionIds, machines, gateways, alarms, about] = taken as [string, number, ...string[][]]
     const fields = (hash: string, names: string[] = []) => (names.length === 0 ? [] : client.hmGet(hash, names))
     const texts = await Promise.all([
       fields(stateKey(of), machines),
       fields(gatewaysKey(of), gateways),
       fields(alarmsKey(of), alarms),
     ])
-    return { plant, version, connectionIds: connectionIds!, texts }
+    return { plant, version, connectionIds: connectionIds!, about: new Set(about), texts }
   })
   if (found === undefined) return undefined
-  const { texts, ...frame } = found
+  const { texts, about, ...frame } = found
   const [machines, gateways, alarms] = texts
   const traced = read(TracedMachine, machines)
   return {
     ...frame,
-    machines: traced.map(({ machine }) => machine),
+    machines: traced.map(({ machine }) => (about.has(machine.slug) ? machine : onlyState(machine))),
     traceIds: traced.flatMap(({ traceId }) => traceId ?? []),
     gateways: read(LiveGateway, gateways),
     alarms: read(Alarm, alarms),
@@ -90,6 +92,8 @@ const TracedMachine = v.pipe(
   v.object({ ...LiveMachine.entries, traceId: v.optional(v.string()) }),
   v.transform(({ traceId, ...machine }) => ({ traceId, machine })),
 )
+
+const onlyState = ({ machineId, slug, state }: LiveMachine): LiveMachineChange => ({ machineId, slug, state })
 
 const read = <Entry>(schema: v.GenericSchema<unknown, Entry>, texts: (string | null)[]): Entry[] =>
   texts.flatMap((text) => (text === null ? [] : [v.parse(schema, JSON.parse(text))]))

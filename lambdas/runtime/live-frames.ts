@@ -6,7 +6,7 @@
  * reads merges them.
  */
 import type { Alarm } from '../../schemas/alarms.ts'
-import type { LiveGateway, LiveMachine, LiveServerMessage } from '../../schemas/live.ts'
+import type { LiveGateway, LiveMachineChange, LiveServerMessage } from '../../schemas/live.ts'
 
 /** Below both readings of "32 KB" (32,000 and 32,768 bytes). */
 export const MAX_FRAME_BYTES = 32_000
@@ -20,10 +20,13 @@ export interface PlantPicture {
   /** Id of the plant. */
   plant: string
   version: number
-  machines: LiveMachine[]
+  /** Of a snapshot: whole ones. */
+  machines: LiveMachineChange[]
   gateways: LiveGateway[]
   alarms: Alarm[]
 }
+
+type Frame = Omit<Extract<LiveServerMessage, { type: 'delta' }>, 'type'> & { type: 'snapshot' | 'delta' }
 
 /** JSON texts to post, in order, each of at most MAX_FRAME_BYTES. There is always at least one, if only to say "nothing". */
 export function liveFrames(type: 'snapshot' | 'delta', picture: PlantPicture): string[] {
@@ -34,7 +37,7 @@ export function liveFrames(type: 'snapshot' | 'delta', picture: PlantPicture): s
     ...picture.alarms.map((alarm) => ({ alarm, bytes: jsonBytes(alarm) })),
   ])
   return groups.map((group, index) => {
-    const message: LiveServerMessage = {
+    const message: Frame = {
       type,
       plant,
       version,
@@ -48,7 +51,7 @@ export function liveFrames(type: 'snapshot' | 'delta', picture: PlantPicture): s
   })
 }
 
-type Entry = { bytes: number } & ({ machine: LiveMachine } | { gateway: LiveGateway } | { alarm: Alarm })
+type Entry = { bytes: number } & ({ machine: LiveMachineChange } | { gateway: LiveGateway } | { alarm: Alarm })
 
 function groupByBytes(entries: Entry[]): Entry[][] {
   const groups: Entry[][] = [[]]
@@ -64,16 +67,17 @@ function groupByBytes(entries: Entry[]): Entry[][] {
   return groups
 }
 
-function splitMachine(machine: LiveMachine): LiveMachine[] {
+function splitMachine(machine: LiveMachineChange): LiveMachineChange[] {
   const state = machine.state
   if (state === null || jsonBytes(machine) <= MAX_ENTRY_BYTES) return [machine]
   const tags = Object.keys(state.values)
   const half = Math.ceil(tags.length / 2)
-  if (half === tags.length) return [{ ...machine, units: pick(machine.units, tags) }]
+  const unitsOf = (some: string[]) => (machine.units === undefined ? {} : { units: pick(machine.units, some) })
+  if (half === tags.length) return [{ ...machine, ...unitsOf(tags) }]
   return [tags.slice(0, half), tags.slice(half)].flatMap((some) =>
     splitMachine({
       ...machine,
-      units: pick(machine.units, some),
+      ...unitsOf(some),
       state: {
         ...state,
         values: pick(state.values, some),
@@ -88,6 +92,6 @@ function pick<Value>(record: Record<string, Value>, names: string[]): Record<str
 }
 
 /** With the comma that follows it in a list. */
-function jsonBytes(entry: LiveMachine | LiveGateway | Alarm): number {
+function jsonBytes(entry: LiveMachineChange | LiveGateway | Alarm): number {
   return Buffer.byteLength(JSON.stringify(entry)) + 1
 }

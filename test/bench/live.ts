@@ -205,7 +205,7 @@ async function openLiveSocket(
 ): Promise<Socket> {
   const ticket = randomUUID()
   const ticketSha256 = createHash('sha256').update(ticket).digest('hex')
-  await redis.use((client) => saveTicket(client, ticketSha256, holder, 30))
+  await redis.use((client) => saveTicket(client, ticketSha256, holder, Date.now() + 30_000))
   const socket = new WebSocket(`${cloud.endpoints.realtime.url}/live?ticket=${ticket}`)
   const heard = { frames: 0, bytes: 0, values: 0 }
   await new Promise<void>((resolve, reject) => {

@@ -1,4 +1,5 @@
-/** `npm run bench [NAME]`: prints what was measured beside what is to be reached. */
+/** `npm run bench [NAME] [-- --minutes N]`: prints what was measured beside what is to be reached. `--minutes`: for how long `page` watches the heap. */
+import { parseArgs } from 'node:util'
 import type { Figure } from './figure.ts'
 
 const benches: Record<string, () => Promise<Figure | Figure[]>> = {
@@ -12,6 +13,8 @@ const benches: Record<string, () => Promise<Figure | Figure[]>> = {
   modbus: async () => (await import('./agent-load.ts')).benchModbus(),
   opcua: async () => (await import('./agent-load.ts')).benchOpcUa(),
   latency: async () => (await import('./latency.ts')).benchLatency(),
+  page: async () => (await import('./page.ts')).benchPage(),
+  chart: async () => (await import('./chart.ts')).benchChart(),
   live: async () => (await import('./live.ts')).benchLive(),
   completeness: async () => (await import('./completeness.ts')).benchCompleteness(),
   agent: async () => (await import('./agent.ts')).benchAgent(),
@@ -26,7 +29,7 @@ const benches: Record<string, () => Promise<Figure | Figure[]>> = {
 
 /** It takes 24 minutes. */
 const ONLY_WHEN_NAMED = 'agent-backlog'
-const wanted = process.argv.slice(2)
+const { positionals: wanted } = parseArgs({ options: { minutes: { type: 'string' } }, allowPositionals: true })
 const unknown = wanted.filter((name) => !(name in benches))
 if (unknown.length > 0) {
   console.error(`no bench is called ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}`)

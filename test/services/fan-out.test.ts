@@ -9,6 +9,7 @@ import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import { createClient } from 'redis'
 import { v7 as uuid } from 'uuid'
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest'
+import { cachedEntry, tellPlant } from '../../lambdas/data/live-cache.ts'
 import { lambdaContext } from '../helpers/lambda-context.ts'
 import { sqsEvent } from '../helpers/sqs.ts'
 
@@ -94,6 +95,30 @@ test('the changes of a plant become one frame, with the newest states, to each w
   expect(posted('expired')).toEqual([])
   await tell('press')
   expect(posted('a').at(-1)!.version).toBe(2)
+})
+
+test('a delta says of a machine that watchers know only its state, and the rest when that has changed', async () => {
+  await watch('a')
+  const of = { tenant, plant: 'mill' }
+  const machine = {
+    machineId: uuid(),
+    slug: 'press',
+    name: null,
+    status: 'active' as const,
+    thingName: 'gw-1',
+    units: { t: '°C' },
+  }
+  const told = async (seq: number, change: { name?: string } = {}) => {
+    const live = { ...machine, ...change, state: { timestamp: seq, seq, receivedAt: seq, values: { t: 1 } } }
+    await tellPlant(redis, of, 'machines', [cachedEntry('press', live, seq)], () => [])
+    await handle(sqsEvent([JSON.stringify(of)]))
+    return Object.keys(posted('a').at(-1)!.machines[0]!)
+  }
+  const everything = ['machineId', 'slug', 'name', 'status', 'thingName', 'units', 'state']
+  expect(await told(1)).toEqual(everything)
+  expect(await told(2)).toEqual(['machineId', 'slug', 'state'])
+  expect(await told(3, { name: 'Press ,"state":' })).toEqual(everything)
+  expect(await told(4, { name: 'Press ,"state":' })).toEqual(['machineId', 'slug', 'state'])
 })
 
 test('what does not fit one frame comes in parts of one version, each at most 32 KB', async () => {

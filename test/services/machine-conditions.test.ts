@@ -6,7 +6,7 @@ import type { LiveGateway, LiveMachine } from '../../schemas/live.ts'
 import type { Scalar } from '../../schemas/telemetry.ts'
 import { UNKNOWN_CADENCE } from '../../web/src/live/cadence.ts'
 import { conditionOf } from '../../web/src/live/freshness.ts'
-import { mergeMachine } from '../../web/src/live/machine-view.ts'
+import { machineView } from '../../web/src/live/machine-view.ts'
 import { type HttpApi, startHttpApi } from '../helpers/http-api.ts'
 import { createGateway, createMachines, createTenant, createUser, type TestTenant } from '../helpers/tenants.ts'
 import { gateway as gatewayOf } from '../unit/web/live-fixtures.ts'
@@ -76,7 +76,7 @@ it('counts the machines of each condition as the page does that shows them', asy
       ...{ machineId, slug: 'x', name: null, status: 'active', thingName: name, units: {} },
       state: one.hasState ? { ...state, ...(quality && { quality }) } : null,
     }
-    expected[conditionOf({ ...mergeMachine(undefined, machine), cadence: UNKNOWN_CADENCE }, live, now)] += 1
+    expected[conditionOf({ ...machineView(machine), cadence: UNKNOWN_CADENCE }, live, now)] += 1
   }
   expect(Object.values(expected).every((count) => count > 0)).toBe(true)
   const retired = await createMachines(master, tenant.tenantId, tenant.plants[1]!.plantId, 2)

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { staleAfterMs, UNKNOWN_CADENCE, withReading } from '../../../web/src/live/cadence.ts'
 import { useClock } from '../../../web/src/live/clock.ts'
 import { conditionOf, countConditions, freshnessOf, readingTime } from '../../../web/src/live/freshness.ts'
-import { mergeMachine } from '../../../web/src/live/machine-view.ts'
+import { machineView, mergeMachine } from '../../../web/src/live/machine-view.ts'
 import { withPoint, type TrendPoint } from '../../../web/src/live/trend.ts'
 import type { LiveMachine } from '../../../schemas/live.ts'
 import { gateway, machine } from './live-fixtures.ts'
@@ -12,7 +12,7 @@ afterEach(() => void vi.useRealTimers())
 
 /** The machine after readings 1 to `count`, one a second; the last is of 1,000,000 + count seconds. */
 function afterReadings(count: number) {
-  let view = mergeMachine(undefined, machine(1, 1))
+  let view = machineView(machine(1, 1))
   for (let seq = 2; seq <= count; seq += 1) view = mergeMachine(view, machine(1, seq))
   return view
 }
@@ -22,7 +22,7 @@ function withValues(
   quality?: Record<string, 'bad' | 'uncertain'>,
 ) {
   const given = machine(1, 1)
-  return mergeMachine(undefined, { ...given, state: { ...given.state!, values, ...(quality && { quality }) } })
+  return machineView({ ...given, state: { ...given.state!, values, ...(quality && { quality }) } })
 }
 
 const NOW = 1_001_000
@@ -102,7 +102,7 @@ describe('condition', () => {
   })
 
   it('is silent before the first reading', () => {
-    expect(conditionOf(mergeMachine(undefined, machine(1, null)), undefined, NOW)).toBe('silent')
+    expect(conditionOf(machineView(machine(1, null)), undefined, NOW)).toBe('silent')
   })
 
   it('counts running and stopped always, the others when there are any', () => {

@@ -1,4 +1,4 @@
-import type { LiveGateway, LiveMachine, LiveServerMessage } from '../../../schemas/live.ts'
+import type { LiveGateway, LiveMachine, LiveMachineChange, LiveServerMessage } from '../../../schemas/live.ts'
 
 export const PLANT = '01900000-0000-7000-8000-000000000001'
 
@@ -16,6 +16,9 @@ export function machine(n: number, seq: number | null, values: Record<string, nu
     state: seq === null ? null : { timestamp, seq, receivedAt: timestamp, values },
   }
 }
+
+/** As a delta tells of a machine that watchers know. */
+export const onlyState = ({ machineId, slug, state }: LiveMachine): LiveMachineChange => ({ machineId, slug, state })
 
 export function gateway(
   name: string,
@@ -41,12 +44,12 @@ type Frame = Extract<LiveServerMessage, { type: 'snapshot' | 'delta' }>
 export function frames(
   type: 'snapshot' | 'delta',
   version: number,
-  machines: LiveMachine[],
+  machines: LiveMachineChange[],
   gateways: LiveGateway[] = [],
 ): Frame[] {
   const parts = Math.max(1, Math.ceil(machines.length / 2))
   return Array.from({ length: parts }, (_, index) => ({
-    type,
+    type: type as 'delta',
     plant: PLANT,
     version,
     machines: machines.slice(index * 2, index * 2 + 2),

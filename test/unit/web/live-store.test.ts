@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { createPinia, setActivePinia } from 'pinia'
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { LiveMachine, LiveServerMessage } from '../../../schemas/live.ts'
+import type { LiveMachine, LiveMachineChange, LiveServerMessage } from '../../../schemas/live.ts'
 import { useLiveStore } from '../../../web/src/live/live-store.ts'
 import type { PlantPicture } from '../../../web/src/live/plant-picture.ts'
-import { frames, gateway, machine, machineId, PLANT } from './live-fixtures.ts'
+import { frames, gateway, machine, machineId, onlyState, PLANT } from './live-fixtures.ts'
 
 /** Sequence number shown of each machine. */
 function shown(picture: PlantPicture): Record<string, number | null> {
@@ -225,7 +225,7 @@ describe('live store against a model', () => {
           }
           for (const slug of highest.keys()) if (!(slug in shown(picture))) highest.delete(slug)
         }
-        const send = (machines: LiveMachine[]) => {
+        const send = (machines: LiveMachineChange[]) => {
           version += 1
           wire.push(...frames('delta', version, machines))
         }
@@ -233,10 +233,11 @@ describe('live store against a model', () => {
         for (const step of sequence) {
           if (step.kind === 'read') {
             seq += 1
+            const told = step.machines.map((n) => (server.has(n) ? onlyState(machine(n, seq)) : machine(n, seq)))
             for (const n of step.machines) server.set(n, machine(n, seq))
-            send(step.machines.map((n) => server.get(n)!))
+            send(told)
           } else if (step.kind === 'late') {
-            if (server.has(step.machine)) send([machine(step.machine, 0)])
+            if (server.has(step.machine)) send([onlyState(machine(step.machine, 0))])
           } else if (step.kind === 'remove') {
             server.delete(step.machine)
             removed.add(`machine-${step.machine}`)
@@ -264,6 +265,8 @@ describe('live store against a model', () => {
         deliver()
         const now = shown(picture)
         for (const each of server.values()) expect(now[each.slug]).toBe(each.state?.seq)
+        for (const { value } of picture.machines.value.values())
+          expect(value).toMatchObject({ status: 'active', units: { t: '°C' } })
         for (const slug of Object.keys(now)) expect([...serverSlugs(), ...removed]).toContain(slug)
         expect(store.state).toBe('live')
       }),

@@ -1,4 +1,4 @@
-import type { LiveMachine, MachineState } from '../../../schemas/live.ts'
+import type { LiveMachine, LiveMachineChange, MachineState } from '../../../schemas/live.ts'
 import type { Quality, Scalar } from '../../../schemas/telemetry.ts'
 import { UNKNOWN_CADENCE, withReading, type Cadence } from './cadence.ts'
 import { settleDecimals } from '../display/numbers.ts'
@@ -29,13 +29,26 @@ export interface MachineView extends LiveMachine {
  * repeated, changes nothing. One that is equal may be another part of it: a machine with very many tags does not fit in
  * one frame.
  */
-export function mergeMachine(shown: MachineView | undefined, incoming: LiveMachine): MachineView {
-  if (!shown) return { ...incoming, tags: withReadings(new Map(), incoming), cadence: UNKNOWN_CADENCE }
+export function mergeMachine(shown: MachineView, incoming: LiveMachineChange): MachineView {
   const order = compareStates(shown.state, incoming.state)
   if (order > 0) return shown
   const gapMs = shown.state && incoming.state ? incoming.state.timestamp - shown.state.timestamp : 0
-  return { ...incoming, tags: withReadings(shown.tags, incoming), cadence: withReading(shown.cadence, gapMs) }
+  return {
+    ...shown,
+    ...incoming,
+    tags: withReadings(shown.tags, { units: {}, ...incoming }),
+    cadence: withReading(shown.cadence, gapMs),
+  }
 }
+
+export const machineView = (incoming: LiveMachine): MachineView => ({
+  ...incoming,
+  tags: withReadings(new Map(), incoming),
+  cadence: UNKNOWN_CADENCE,
+})
+
+/** Whether it says everything that is known of a machine: one that is not shown yet cannot be shown without. */
+export const isWhole = (machine: LiveMachineChange): machine is LiveMachine => machine.status !== undefined
 
 function compareStates(a: MachineState | null, b: MachineState | null): number {
   if (!a || !b) return Number(a !== null) - Number(b !== null)

@@ -12,7 +12,7 @@ export interface PlantFramesEvents {
 }
 
 /**
- * The order of one plant's frames. Machines in a delta are whole and the newest reading wins (plant-picture.ts), so an
+ * The order of one plant's frames. A machine's state in a delta is whole and the newest reading wins (plant-picture.ts), so an
  * early, late or repeated delta can be shown at once and never does harm; versions only tell whether one was lost.
  * Deltas that come while a snapshot is awaited are kept, because they may be newer than it.
  */

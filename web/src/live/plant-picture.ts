@@ -1,7 +1,7 @@
 import { ref, shallowRef, type Ref, type ShallowRef } from 'vue'
 import type { Alarm } from '../../../schemas/alarms.ts'
-import type { LiveGateway, LiveMachine } from '../../../schemas/live.ts'
-import { mergeMachine, type MachineView } from './machine-view.ts'
+import type { LiveGateway, LiveMachineChange } from '../../../schemas/live.ts'
+import { isWhole, machineView, mergeMachine, type MachineView } from './machine-view.ts'
 
 /**
  * What is known of a plant now. One shallow ref per machine: a reading redraws its own tile and nothing else; the map
@@ -30,7 +30,7 @@ export function createPlantPicture(): PlantPicture {
 
 /** Of a plant, or of what has changed in it. */
 export interface PlantChanges {
-  readonly machines: readonly LiveMachine[]
+  readonly machines: readonly LiveMachineChange[]
   readonly gateways: readonly LiveGateway[]
   readonly alarms: readonly Alarm[]
 }
@@ -41,7 +41,7 @@ export function applyChanges(picture: PlantPicture, { machines, gateways, alarms
   for (const machine of machines) {
     const shown = picture.machines.value.get(machine.machineId) ?? fresh.get(machine.machineId)
     if (shown) shown.value = mergeMachine(shown.value, machine)
-    else fresh.set(machine.machineId, shallowRef(mergeMachine(undefined, machine)))
+    else if (isWhole(machine)) fresh.set(machine.machineId, shallowRef(machineView(machine)))
   }
   if (fresh.size > 0) picture.machines.value = new Map([...picture.machines.value, ...fresh])
 
