@@ -7,7 +7,7 @@ import { join } from 'node:path'
 export const FIREBASE = { projectId: 'demo-iot-telemetry', apiKey: 'demo-api-key' }
 
 const REPOSITORY = join(import.meta.dirname, '..')
-const SOURCES = '{cdk,lambdas,schemas,web}/**/*'
+const SOURCES = ['{cdk,lambdas,schemas,web}/**/*', 'docs/guia-del-operador.md', 'docs/screenshots/*']
 const KEEP = 3
 
 /** The one that runs here. */

@@ -1,5 +1,6 @@
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vite'
+import { guidePage } from './guide-page.ts'
 import { precompileMessages } from './precompile-messages.ts'
 
 /** The page of a running `npm start`, for `npx vite web` while working on the app; LOCAL_PAGE names another. */
@@ -7,7 +8,7 @@ const localSystem = process.env['LOCAL_PAGE'] ?? 'http://127.0.0.1:8080'
 
 export default defineConfig({
   root: import.meta.dirname,
-  plugins: [vue(), precompileMessages()],
+  plugins: [vue(), precompileMessages(), guidePage()],
   define: {
     __VUE_OPTIONS_API__: 'false',
     __VUE_PROD_DEVTOOLS__: 'false',

@@ -52,7 +52,7 @@ export async function benchPage(): Promise<Figure[]> {
     const figures: Figure[] = []
     for (const view of ['', '?view=table']) {
       await page.goto(`/plants/mil${view}`)
-      await page.locator('[data-machine="machine-0"]').first().waitFor({ timeout: 60_000 })
+      await page.locator('[data-machine]').first().waitFor({ timeout: 60_000 })
       await live.caughtUp()
       figures.push(await watch(page, view === '' ? 'as tiles' : 'as a table', false))
       figures.push(await watch(page, view === '' ? 'as tiles, while scrolling' : 'as a table, while scrolling', true))
@@ -179,7 +179,7 @@ async function watch(page: Page, how: string, scrolling: boolean): Promise<Figur
 
 async function watchHeap(page: Page, cdp: CDPSession): Promise<Figure> {
   await page.goto('/plants/mil')
-  await page.locator('[data-machine="machine-0"]').first().waitFor()
+  await page.locator('[data-machine]').first().waitFor()
   await wait(30_000) // the trends are filled
   const megabytes = async () => {
     await cdp.send('HeapProfiler.collectGarbage')

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startLocalCloud } from '../../local/cloud.ts'
 import type { Endpoints } from '../../local/endpoints.ts'
+import { endLeftovers } from '../../local/leftovers.ts'
 import { removePostgresData } from '../../local/postgres-home.ts'
 
 declare module 'vitest' {
@@ -26,6 +27,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('cloudDir', rootDir)
   return async () => {
     await cloud.stop()
+    await endLeftovers(rootDir) // a Redis that a test has started again
     removePostgresData(join(rootDir, 'postgres'))
     rmSync(rootDir, { recursive: true, force: true })
   }

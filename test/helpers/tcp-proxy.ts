@@ -9,6 +9,8 @@ export interface TcpProxy {
   mend: () => void
   /** Lets requests through and swallows their answers, until the line is cut. Resolves when one has been swallowed. */
   loseAnswers: () => Promise<void>
+  /** The connections of now stay open and carry nothing any more, as those of a computer that slept; new ones do. */
+  strand: () => void
   stop: () => Promise<void>
 }
 
@@ -19,6 +21,8 @@ export interface TcpProxy {
 export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
   const sockets = new Set<Socket>()
   let isCut = false
+  let opened = 0
+  let stranded = 0
   let swallowed: (() => void) | undefined
   const server = createServer((client) => {
     if (isCut) {
@@ -26,10 +30,12 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
       return
     }
     const upstream = connect(target)
+    opened += 1
+    const number = opened
     const answers = new Transform({
       transform: (chunk: Buffer, _encoding, done) => {
         swallowed?.()
-        done(null, swallowed ? undefined : chunk)
+        done(null, swallowed || number <= stranded ? undefined : chunk)
       },
     })
     client.pipe(upstream)
@@ -62,6 +68,9 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
       new Promise((resolve) => {
         swallowed = resolve
       }),
+    strand: () => {
+      stranded = opened
+    },
     stop: () => {
       cut()
       return new Promise((resolve) => server.close(() => resolve()))

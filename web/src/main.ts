@@ -3,6 +3,7 @@ import './theme/base.css'
 import { createPinia } from 'pinia'
 import { createApp } from 'vue'
 import { createApiClient } from './api/client.ts'
+import { useMeStore } from './api/me-store.ts'
 import { createTelemetryApi, telemetryApiKey } from './api/telemetry-api.ts'
 import { loadWebConfig } from './api/web-config.ts'
 import App from './App.vue'
@@ -23,6 +24,7 @@ async function start(): Promise<void> {
     apiUrl: config.apiUrl,
     idToken: (fresh) => session.idToken(fresh),
     onSessionEnd: () => void endSession(),
+    onForbidden: () => void useMeStore(pinia).load(),
     onServerTime: (at) => useClock(pinia).correct(at),
   })
 

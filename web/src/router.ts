@@ -80,6 +80,7 @@ export function createAppRouter(session: AuthSession) {
           { path: 'audit', name: 'audit', component: async () => (await adminPages()).AuditView },
         ],
       },
+      { path: '/guide', name: 'guide', component: () => import('./views/GuideView.vue') },
       { path: '/profile', name: 'profile', component: async () => (await adminPages()).ProfileView },
       { path: '/:rest(.*)*', name: 'not-found', component: async () => (await signedInPages()).NotFoundView },
     ],

@@ -21,10 +21,11 @@ function clientOf(...answers: (Response | Error)[]) {
   const idToken = vi.fn((fresh: boolean) => Promise.resolve(fresh ? 'fresh' : 'old'))
   const onSessionEnd = vi.fn()
   const onServerTime = vi.fn()
-  const client = createApiClient({ apiUrl: '', idToken, onSessionEnd, onServerTime, fetch: fetchAnswer })
+  const onForbidden = vi.fn()
+  const client = createApiClient({ apiUrl: '', idToken, onSessionEnd, onServerTime, onForbidden, fetch: fetchAnswer })
   const tokens = () =>
     fetchAnswer.mock.calls.map(([, init]) => new Headers(init?.headers).get('authorization')?.slice('Bearer '.length))
-  return { client, fetchAnswer, idToken, onSessionEnd, onServerTime, tokens }
+  return { client, fetchAnswer, idToken, onSessionEnd, onServerTime, onForbidden, tokens }
 }
 
 const failure = (call: Promise<unknown>): Promise<ApiError> =>
@@ -67,9 +68,12 @@ describe('api client', () => {
   })
 
   it('keeps the session when the API itself forbids, and gives its reason', async () => {
-    const { client, onSessionEnd } = clientOf(problem(403, 'forbidden'))
+    const { client, onSessionEnd, onForbidden } = clientOf(problem(403, 'forbidden'), problem(403, 'forbidden'))
     const error = await failure(client.get(Answer, '/v1/me'))
     expect(error).toMatchObject({ kind: 'problem', status: 403, requestId: 'r-1', forbidden: true })
+    expect(onForbidden).not.toHaveBeenCalled()
+    await failure(client.get(Answer, '/v1/users'))
+    expect(onForbidden).toHaveBeenCalledOnce()
     expect(onSessionEnd).not.toHaveBeenCalled()
   })
 

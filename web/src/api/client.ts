@@ -11,6 +11,8 @@ export interface ApiClientOptions {
   idToken(fresh: boolean): Promise<string>
   /** There is no token, or the API does not accept it, not even a fresh one. */
   onSessionEnd(): void
+  /** The API refuses what the page offered: the person's rights may have changed. */
+  onForbidden(): void
   /** Date header of an answer, epoch ms. */
   onServerTime(at: number): void
   fetch?: typeof fetch
@@ -37,6 +39,9 @@ export interface ApiClient {
 
 /** A newer API may give codes that this page does not know; they are told like any other failure of the server. */
 const AnyProblem = v.object({ ...Problem.entries, code: v.fallback(ApiErrorCode, 'internal') })
+
+/** Says itself what the person may do. */
+const ME = '/v1/me'
 
 const ANSWER_WITHIN_MS = 15_000
 
@@ -97,6 +102,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     if (tokenRefused(answer)) {
       throw endSession(`${method} ${path}: the token is refused`, { status, requestId })
     }
+    if (problem?.code === 'forbidden' && path !== ME) options.onForbidden()
     if (problem) throw new ApiError('problem', problem.detail, { status, problem })
     const parsed = v.safeParse(schema, answer.body)
     if (!answer.ok || !parsed.success) {

@@ -1,0 +1,156 @@
+/**
+ * A page that is open while something breaks: it says so, keeps what it shows readable, and comes back by itself with what is
+ * true now. The page and its socket go through lines of the test's own; Redis and the functions are the system's.
+ */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest'
+import { remembered } from '../../local/processes.ts'
+import { redisPidFile, startRedis } from '../../local/redis.ts'
+import type { CreatedGateway, PlantPage, RealtimeTicket } from '../../schemas/api.ts'
+import type { InvitedUser } from '../../schemas/people.ts'
+import { type ApiClient, signIn } from '../helpers/api-client.ts'
+import { launchChromium } from '../helpers/chromium.ts'
+import { type Company, createCompany, setPassword } from '../helpers/company.ts'
+import { telemetry } from '../helpers/envelopes.ts'
+import { signedInPage } from '../helpers/signed-in-page.ts'
+import { startTcpProxy, type TcpProxy } from '../helpers/tcp-proxy.ts'
+
+const COMPANY = 'averias'
+const MANAGER = { email: 'manager@averias.example', password: 'her-own-password' }
+const WAIT = { timeout: 60_000 }
+
+const given = inject('endpoints')
+const credentials = { accessKeyId: 'local', secretAccessKey: 'local' }
+const sqs = new SQSClient({ endpoint: given.sqs.url, region: given.sqs.region, credentials })
+const cleanup: (() => unknown)[] = [() => sqs.destroy()]
+
+let company: Company
+let api: ApiClient
+let browser: Browser
+let page: Page
+let web: TcpProxy
+let realtime: TcpProxy
+let plantId: string
+let thingName: string
+let seq = Date.now()
+
+beforeAll(async () => {
+  company = await createCompany(given, COMPANY)
+  api = await signIn(company.endpoints, company.adminEmail)
+  plantId = ((await api.get('/plants')) as PlantPage).items[0]!.plantId
+  thingName = ((await api.post('/gateways', { plantId })) as CreatedGateway).gateway.thingName
+  const target = (url: string) => ({ host: new URL(url).hostname, port: Number(new URL(url).port) })
+  web = await startTcpProxy(target(given.web.url))
+  realtime = await startTcpProxy(target(given.realtime.url))
+  cleanup.push(() => Promise.all([web.stop(), realtime.stop()]))
+  browser = await launchChromium()
+  cleanup.push(() => browser.close())
+  await tell(1)
+  page = await openPlant(company.adminEmail)
+  await shows(page, 1, 'live')
+})
+afterAll(async () => {
+  for (const undo of cleanup.reverse()) await undo()
+})
+
+async function tell(temperature: number): Promise<void> {
+  const place = { tenant: COMPANY, province: 'ba', plant: company.plant, thingName }
+  const reading = { seq: (seq += 1), timestamp: Date.now(), values: { temperature } }
+  const MessageBody = telemetry(place, 'bomba', reading)
+  await sqs.send(new SendMessageCommand({ QueueUrl: given.sqs.queues.telemetry, MessageBody }))
+}
+
+/** The plant's page of this person, over the lines. */
+async function openPlant(email: string, path = `/plants/${company.plant}`): Promise<Page> {
+  const endpoints = { ...company.endpoints, web: { url: `http://127.0.0.1:${web.port}` } }
+  // The policy of the page knows the socket's own address, not that of the line.
+  const opened = await signedInPage(browser, endpoints, email, { bypassCSP: true })
+  await opened.route('**/v1/realtime/ticket', async (route) => {
+    const response = await route.fetch().catch(() => undefined)
+    if (!response?.ok()) return response ? route.fulfill({ response }) : route.abort()
+    const { url, ...ticket } = (await response.json()) as RealtimeTicket
+    const { port } = new URL(given.realtime.url)
+    return route.fulfill({ response, json: { ...ticket, url: url.replace(`:${port}`, `:${realtime.port}`) } })
+  })
+  await opened.goto(path)
+  return opened
+}
+
+type State = 'live' | 'reconnecting'
+const seen = async (of: Page) => ({
+  state: await of.getByTestId('connection-state').getAttribute('data-state'),
+  value: Number.parseFloat((await of.locator('[data-machine="bomba"] [data-tag="temperature"]').textContent()) ?? ''),
+})
+const shows = (of: Page, value: number, state: State) =>
+  vi.waitFor(async () => expect(await seen(of)).toEqual({ state, value }), { ...WAIT, interval: 50 })
+
+it('says so while the line is cut or the server away, and shows what came meanwhile when it is back', async () => {
+  for (const lines of [[realtime], [realtime, web]]) {
+    const before = (await seen(page)).value
+    for (const line of lines) line.cut()
+    await shows(page, before, 'reconnecting')
+    if (lines.includes(web)) await page.getByRole('alert').first().waitFor(WAIT)
+    await tell(before + 1)
+    for (const line of lines) line.mend()
+    await shows(page, before + 1, 'live')
+    await expect.poll(() => page.getByRole('alert').count(), WAIT).toBe(0)
+  }
+}, 120_000)
+
+it('a computer that slept is live again at once, though its old connections say nothing', async () => {
+  const sleeper = await openPlant(company.adminEmail)
+  await sleeper.clock.install()
+  await sleeper.reload()
+  const before = (await seen(page)).value
+  await shows(sleeper, before, 'live')
+  web.strand()
+  realtime.strand()
+  await tell(before + 1)
+  await sleeper.clock.fastForward('10:00')
+  await shows(sleeper, before + 1, 'live')
+  await sleeper.context().close()
+}, 120_000)
+
+it.skipIf(process.env.REDIS_URL)(
+  'goes on over HTTP while Redis is away, and lives again with an empty one',
+  async () => {
+    await page.reload()
+    const before = (await seen(page)).value
+    await shows(page, before, 'live')
+    const dataDir = join(inject('cloudDir'), 'redis')
+    process.kill(remembered(redisPidFile(dataDir))!, 'SIGKILL')
+    await tell(before + 1)
+    await shows(page, before + 1, 'reconnecting')
+    rmSync(join(dataDir, 'appendonlydir'), { recursive: true })
+    await startRedis({ dataDir, port: Number(new URL(given.redis.url).port) })
+    await shows(page, before + 1, 'live')
+    await tell(before + 2)
+    await shows(page, before + 2, 'live')
+  },
+  180_000,
+)
+
+it('takes away what a person may no longer do, without a reload', async () => {
+  const invited = (await api.post('/users', {
+    email: MANAGER.email,
+    role: 'manager',
+    plantAccess: 'all',
+  })) as InvitedUser
+  await setPassword(given, invited.invitation.link, MANAGER.password)
+  company.endpoints.users.push({ tenant: COMPANY, role: 'manager', plantAccess: 'all', ...MANAGER })
+  const manager = await openPlant(MANAGER.email, '/admin/machines')
+  await manager.getByTestId('machine-row').first().waitFor(WAIT)
+  await api.request('PATCH', `/users/${invited.user.userId}`, { role: 'viewer' })
+  await manager.getByTestId('no-permission-page').waitFor(WAIT)
+  expect(await manager.getByRole('link', { name: 'Administración' }).count()).toBe(0)
+
+  await manager.goto(`/plants/${company.plant}`)
+  await shows(manager, (await seen(page)).value, 'live')
+  const other = { slug: 'otra', province: 'ba', name: 'Otra', timeZone: 'UTC' }
+  const { plantId: otherId } = (await api.post('/plants', other)) as { plantId: string }
+  await api.request('PATCH', `/users/${invited.user.userId}`, { plantAccess: [otherId] })
+  await manager.getByTestId('plant-refused').waitFor(WAIT)
+}, 120_000)
