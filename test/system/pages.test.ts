@@ -169,6 +169,45 @@ it('a chart shows a spike of one sample, is zoomed by dragging, and its address 
   await admin.locator('[data-testid="completeness-strip"] [data-state="full"]').first().waitFor(declared)
 }, 300_000)
 
+it('a rule is tried before it is saved, its alarm comes into the open page, and is acknowledged there', async () => {
+  await admin.goto('/alarms?tab=rules')
+  await admin.getByTestId('new-rule').click()
+  await admin.getByTestId('rule-name').fill('Horno <b>caliente</b>')
+  await admin.getByTestId('rule-tag').fill('temperature')
+  await admin.getByTestId('rule-limit').fill('90')
+  await admin.getByTestId('try-rule').click()
+  // The spike of the chart.
+  await expect.poll(() => admin.getByTestId('trial').textContent(), WAIT).toContain('Habría sido una alarma una vez.')
+  await admin.getByTestId('confirm').click()
+  await admin.locator('[data-rule="Horno <b>caliente</b>"]').waitFor(WAIT)
+
+  await admin.getByTestId('tab-open').click()
+  await admin.getByTestId('alarms-empty').waitFor(WAIT)
+  setFloat32(plc, 100, 97)
+  const alarm = (state: string) => admin.locator(`[data-testid="alarm"][data-state="${state}"]`)
+  await alarm('unacknowledged').getByTestId('alarm-acknowledge').click(WAIT)
+  await alarm('acknowledged').waitFor(WAIT)
+  expect(await alarm('acknowledged').getByTestId('alarm-acknowledge').count()).toBe(0)
+  setFloat32(plc, 100, 20.5)
+  await admin.getByTestId('alarms-empty').waitFor(WAIT)
+  await admin.getByTestId('tab-closed').click()
+  await alarm('normal').getByTestId('alarm-details').click(WAIT)
+  await admin.getByText(ADMIN).first().waitFor(WAIT)
+
+  await admin.getByTestId('tab-webhooks').click()
+  await admin.getByTestId('new-webhook').click()
+  await admin.getByTestId('webhook-name').fill('Guardia')
+  await admin.getByTestId('webhook-url').fill('https://10.0.0.1/hook')
+  await admin.getByTestId('confirm').click()
+  await admin.getByTestId('dialog').getByRole('alert').waitFor(WAIT)
+  await admin.getByTestId('webhook-url').fill('https://198.41.0.4/hook')
+  await admin.getByTestId('confirm').click()
+  await expect.poll(() => admin.getByTestId('copy-text').textContent(), WAIT).toMatch(/^whsec_/)
+  await admin.locator('[data-webhook="Guardia"]').getByTestId('delete-webhook').click()
+  await admin.getByTestId('confirm').click()
+  await admin.locator('[data-webhook="Guardia"]').waitFor({ state: 'detached', ...WAIT })
+}, 120_000)
+
 it('the machines of a plant are also a table, sorted and searched, and its address keeps that', async () => {
   await admin.goto(`/plants/${PLANT}`)
   await admin.getByTestId('view-table').click()
@@ -342,6 +381,8 @@ const PAGES = [
   '/gateways',
   '/alarms',
   '/alarms?tab=rules',
+  '/alarms?tab=webhooks',
+  '/guide',
   '/admin/onboarding',
   '/admin/machines',
   '/admin/users',

@@ -5,9 +5,20 @@ import {
   AlarmPage,
   AlarmRule,
   AlarmRulePage,
+  AlarmTrial,
+  AlarmWebhook,
+  AlarmWebhookPage,
+  CreatedAlarmWebhook,
   NotificationChoice,
 } from '../../../schemas/alarm-requests.ts'
-import type { AlarmEvent, AlarmFilter, ChangeAlarmRule, CreateAlarmRule } from '../../../schemas/alarm-requests.ts'
+import type {
+  AlarmEvent,
+  AlarmFilter,
+  ChangeAlarmRule,
+  CreateAlarmRule,
+  CreateAlarmWebhook,
+  TryAlarmRule,
+} from '../../../schemas/alarm-requests.ts'
 import { Alarm, type Severity } from '../../../schemas/alarms.ts'
 import type { ApiClient } from './client.ts'
 import { allItems, queryOf } from './query.ts'
@@ -35,12 +46,20 @@ export interface AlarmsApi {
   createAlarmRule(rule: CreateAlarmRule): Promise<AlarmRule>
   changeAlarmRule(ruleId: string, change: ChangeAlarmRule): Promise<AlarmRule>
   deleteAlarmRule(ruleId: string): Promise<void>
+  tryAlarmRule(rule: TryAlarmRule): Promise<AlarmTrial>
+  alarmWebhooks(): Promise<AlarmWebhook[]>
+  createAlarmWebhook(webhook: CreateAlarmWebhook): Promise<CreatedAlarmWebhook>
+  changeAlarmWebhook(webhookId: string, change: CreateAlarmWebhook): Promise<AlarmWebhook>
+  /** What came of it, the list says some seconds later. */
+  testAlarmWebhook(webhookId: string): Promise<void>
+  deleteAlarmWebhook(webhookId: string): Promise<void>
   notificationChoice(): Promise<NotificationChoice>
   changeNotificationChoice(choice: NotificationChoice): Promise<NotificationChoice>
 }
 
 export function createAlarmsApi(client: ApiClient): AlarmsApi {
   const alarm = (alarmId: string) => `/v1/alarms/${alarmId}`
+  const webhook = (webhookId: string) => `/v1/alarm-webhooks/${webhookId}`
   const rule = (ruleId: string) => `/v1/alarm-rules/${ruleId}`
   return {
     alarms: (asked) => allItems((page) => client.get(AlarmPage, `/v1/alarms${page({ ...asked })}`)),
@@ -58,6 +77,12 @@ export function createAlarmsApi(client: ApiClient): AlarmsApi {
     createAlarmRule: (given) => client.post(AlarmRule, '/v1/alarm-rules', given),
     changeAlarmRule: (ruleId, change) => client.patch(AlarmRule, rule(ruleId), change),
     deleteAlarmRule: (ruleId) => client.delete(v.undefined(), rule(ruleId)),
+    tryAlarmRule: (given) => client.post(AlarmTrial, '/v1/alarm-rule-trials', given),
+    alarmWebhooks: () => allItems((page) => client.get(AlarmWebhookPage, `/v1/alarm-webhooks${page({})}`)),
+    createAlarmWebhook: (given) => client.post(CreatedAlarmWebhook, '/v1/alarm-webhooks', given),
+    changeAlarmWebhook: (webhookId, change) => client.patch(AlarmWebhook, webhook(webhookId), change),
+    testAlarmWebhook: (webhookId) => client.post(v.undefined(), `${webhook(webhookId)}/test`),
+    deleteAlarmWebhook: (webhookId) => client.delete(v.undefined(), webhook(webhookId)),
     notificationChoice: () => client.get(NotificationChoice, '/v1/me/notifications'),
     changeNotificationChoice: (choice) => client.patch(NotificationChoice, '/v1/me/notifications', choice),
   }

@@ -1,4 +1,4 @@
-import type { AlarmRule, CreateAlarmRule } from '../../../../schemas/alarm-requests.ts'
+import type { AlarmRule, CreateAlarmRule, TryAlarmRule } from '../../../../schemas/alarm-requests.ts'
 import { isOfTag, type AlarmCondition, type AlarmKind, type Severity } from '../../../../schemas/alarms.ts'
 
 export const KINDS = [
@@ -72,6 +72,18 @@ export function ruleOf(form: RuleForm): CreateAlarmRule {
     enabled: form.enabled,
   }
 }
+
+/** The part of a rule that says when it is an alarm. */
+export const trialOf = ({
+  plantId,
+  machine,
+  tag,
+  condition,
+  delayOnMs,
+  delayOffMs,
+}: CreateAlarmRule): TryAlarmRule => ({
+  ...{ plantId, machine, tag, condition, delayOnMs, delayOffMs },
+})
 
 function conditionOf(form: RuleForm): AlarmCondition {
   const { kind, limit, low, high, hysteresis } = form
