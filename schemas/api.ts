@@ -201,6 +201,12 @@ export const HistoryQuery = v.strictObject({
 export const HistoryPoint = v.tuple([EpochMs, v.number(), v.number(), v.number(), v.number()])
 export type HistoryPoint = v.InferOutput<typeof HistoryPoint>
 
+/**
+ * When the tag was read and gave no value, or one of bad quality: `[from, to]` in order, up to the next value, or for 5 minutes when nothing
+ * followed. As exact as the points.
+ */
+const bad = v.array(v.tuple([EpochMs, EpochMs]))
+
 const historyRange = { tag: TagName, from: EpochMs, to: EpochMs, bucketMs: v.number() }
 
 /**
@@ -211,13 +217,13 @@ const historyRange = { tag: TagName, from: EpochMs, to: EpochMs, bucketMs: v.num
  * 5 minutes. `bucketMs` above 0: there were more; the last change of each bucket.
  */
 export const History = v.variant('kind', [
-  v.object({ kind: v.picklist(['number', 'boolean']), ...historyRange, points: v.array(HistoryPoint) }),
+  v.object({ kind: v.picklist(['number', 'boolean']), ...historyRange, bad, points: v.array(HistoryPoint) }),
   v.object({
     kind: v.literal('string'),
     ...historyRange,
     points: v.array(v.tuple([EpochMs, v.nullable(v.string())])),
   }),
-  v.object({ kind: v.null(), ...historyRange, points: v.array(v.never()) }),
+  v.object({ kind: v.null(), ...historyRange, bad, points: v.array(v.never()) }),
 ])
 export type History = v.InferOutput<typeof History>
 

@@ -257,7 +257,7 @@ export interface Rollups {
   tag: string
   /** Epoch ms / 3,600,000. */
   hour: number
-  kind: 'number' | 'boolean' | 'string'
+  kind: 'number' | 'boolean' | 'string' | 'bad'
   count: number
   min: number | null
   max: number | null

@@ -1,6 +1,6 @@
 import type { HistoryPoint } from '../../schemas/api.ts'
 import { DAY_MS } from './partitions.ts'
-import { averageOf, type Cell, type Change } from './tag-series.ts'
+import { averageOf, type Cell, type Change, SILENCE_MS } from './tag-series.ts'
 
 const SEC = 1000
 const MIN = 60 * SEC
@@ -43,6 +43,31 @@ export const pointsOf = (cells: Map<number, Cell>): HistoryPoint[] =>
   [...cells]
     .toSorted(([one], [two]) => one - two)
     .map(([start, cell]) => [start, cell.min, averageOf(cell), cell.max, cell.count])
+
+/**
+ * When there was no value: from each bucket with a reading that was none up to the next one with a value, or for SILENCE_MS. Of a bucket
+ * with both, itself alone.
+ */
+export function badSpans(
+  bad: Iterable<number>,
+  good: Iterable<number>,
+  bucketMs: number,
+  end: number,
+): [number, number][] {
+  const values = [...good].toSorted((one, two) => one - two)
+  const spans: [number, number][] = []
+  let next = 0
+  for (const start of [...new Set(bad)].toSorted((one, two) => one - two)) {
+    while (values[next] !== undefined && values[next]! < start) next += 1
+    const silentAt = start + Math.max(bucketMs, SILENCE_MS)
+    const until = values[next] === start ? start + bucketMs : Math.min(values[next] ?? Infinity, silentAt)
+    const to = Math.min(until, Math.max(end, start + 1))
+    const last = spans.at(-1)
+    if (last && last[1] >= start) last[1] = Math.max(last[1], to)
+    else spans.push([start, to])
+  }
+  return spans
+}
 
 /** Changes within the range; what was true before it begins is true from its begin on. */
 export function cutToRange(changes: Change[], { from, to }: Range): Change[] {

@@ -38,7 +38,7 @@ export async function coverageOf(
     from rollup_progress p left join lateral (
       select r.hour, r.kind from rollups r
       where r.tenant_id = ${tenantId} and r.machine_id = ${machineId} and r.tag = ${tag}
-        and r.hour >= ${first} and r.hour < least(${end}, p.hour)
+        and r.kind <> 'bad' and r.hour >= ${first} and r.hour < least(${end}, p.hour)
       order by r.hour desc, r.kind desc limit 1) newest on true`.execute(db)
   const { rolledUpTo, queued, hour, kind } = rows[0]!
   const spans = queued.toReversed().map((one) => ({ from: one * HOUR_MS, to: (one + 1) * HOUR_MS }))
@@ -48,31 +48,40 @@ export async function coverageOf(
   return { rawSpans, rawHours: queued, rolledUpTo, newest: hour === null ? null : { hour, kind } }
 }
 
-/** Numbers or booleans by bucket. */
+/** Numbers or booleans by bucket, and the buckets with readings that were no value. */
 export async function rolledUpBuckets(
   db: Kysely<Database>,
   { tenantId, machineId, tag, from, to }: TagRange,
-  kind: 'number' | 'boolean',
+  kind: 'number' | 'boolean' | undefined,
   bucketMs: number,
   { rawHours, rolledUpTo }: Coverage,
-): Promise<Map<number, Cell>> {
+): Promise<{ cells: Map<number, Cell>; bad: number[] }> {
   const rows = sql`rollups r
-    where r.tenant_id = ${tenantId} and r.machine_id = ${machineId} and r.tag = ${tag} and r.kind = ${kind}
+    where r.tenant_id = ${tenantId} and r.machine_id = ${machineId} and r.tag = ${tag} and r.kind in ('bad', ${kind ?? 'bad'})
       and r.hour >= ${Math.floor(from / HOUR_MS)} and r.hour < ${Math.min(Math.ceil(to / HOUR_MS), rolledUpTo)}
       and r.hour <> all(${rawHours}::int8[])`
   const cells =
     bucketMs < HOUR_MS
       ? sql`
-        select r.hour * ${HOUR_MS} + (m.minute - 1) * 60000 as at, m.*
+        select r.hour * ${HOUR_MS} + (m.minute - 1) * 60000 as at, r.kind, m.*
         from (select * from ${rows}) r, unnest(r.minute_count, r.minute_min, r.minute_max, r.minute_sum, r.minute_known_ms)
           with ordinality as m(count, min, max, sum, known_ms, minute)
         where m.count > 0`
-      : sql`select r.hour * ${HOUR_MS} as at, r.count, r.min, r.max, r.sum, r.known_ms from ${rows}`
-  const found = await sql<Omit<Cell, 'last'> & { start: number }>`
-    select c.at - c.at % ${bucketMs} as start, sum(c.count)::int8 as count, min(c.min) as min, max(c.max) as max,
+      : sql`select r.hour * ${HOUR_MS} as at, r.kind, r.count, r.min, r.max, r.sum, r.known_ms from ${rows}`
+  const found = await sql<Omit<Cell, 'last'> & { start: number; kind: Kind | 'bad' }>`
+    select c.at - c.at % ${bucketMs} as start, c.kind, sum(c.count)::int8 as count, min(c.min) as min, max(c.max) as max,
       sum(c.sum) as sum, sum(coalesce(c.known_ms, c.count))::int8 as weight
-    from (${cells}) c where c.at >= ${from} and c.at < ${to} group by 1`.execute(db)
-  return new Map(found.rows.map(({ start, ...cell }) => [start, { ...cell, last: Number.NaN }]))
+    from (${cells}) c where c.at >= ${from} and c.at < ${to} group by 1, 2`.execute(db)
+  const { bad = [], values = [] } = Object.groupBy(found.rows, (row) => (row.kind === 'bad' ? 'bad' : 'values'))
+  return {
+    cells: new Map(
+      values.map(({ start, count, min, max, sum, weight }) => [
+        start,
+        { count, min, max, sum, weight, last: Number.NaN },
+      ]),
+    ),
+    bad: bad.map(({ start }) => start),
+  }
 }
 
 /** Strings: the changes of each hour, and the time of its last reading. */

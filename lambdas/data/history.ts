@@ -10,7 +10,16 @@
 import type { Kysely } from 'kysely'
 import type { History, HistoryPoint } from '../../schemas/api.ts'
 import type { Database } from './database.ts'
-import { bucketOf, chooseBucketMs, cutToRange, pointsOf, type Range, thinned, widened } from './history-buckets.ts'
+import {
+  badSpans,
+  bucketOf,
+  chooseBucketMs,
+  cutToRange,
+  pointsOf,
+  type Range,
+  thinned,
+  widened,
+} from './history-buckets.ts'
 import { coverageOf, type Kind, rolledUpBuckets, rolledUpChanges, type TagRange } from './history-rollups.ts'
 import { oldestHotDay } from './partitions.ts'
 import { pagesOfTag } from './read-readings.ts'
@@ -56,12 +65,14 @@ async function closeLook(db: Kysely<Database>, query: HistoryQuery): Promise<His
   }
   series.end(Date.now())
   const kind = series.newest?.kind
-  if (kind === undefined) return nothing(query)
+  const badIn = (good: Iterable<number>) => badSpans(series.bad.keys(), good, bucketMs, Math.min(range.to, Date.now()))
+  if (kind === undefined) return { ...nothing(query), bad: badIn([]) }
   if (kind === 'string') return changesOf(query, [series.text])
+  const bad = badIn(series[kind].keys())
   const inside = readings.filter(([at, value]) => typeof value === kind && at >= from && at < to)
-  if (inside.length > buckets) return { tag, kind, ...range, bucketMs, points: pointsOf(series[kind]) }
+  if (inside.length > buckets) return { tag, kind, ...range, bucketMs, bad, points: pointsOf(series[kind]) }
   const points = inside.map(([at, value]): HistoryPoint => [at, Number(value), Number(value), Number(value), 1])
-  return { tag, kind, from, to, bucketMs: 0, points }
+  return { tag, kind, from, to, bucketMs: 0, bad, points }
 }
 
 async function rolledUp(db: Kysely<Database>, query: HistoryQuery): Promise<History> {
@@ -72,19 +83,21 @@ async function rolledUp(db: Kysely<Database>, query: HistoryQuery): Promise<Hist
   const raw: TagSeries[] = []
   for (const span of coverage.rawSpans) raw.push(await readSpan(db, range, span))
   const kind = newestKind(coverage.newest, raw)
-  if (kind === undefined) return nothing(query)
   if (kind === 'string') {
     const changes = await rolledUpChanges(db, range, coverage)
     return changesOf(query, [...changes, ...raw.map(({ text }) => text)])
   }
-  const cells = await rolledUpBuckets(db, range, kind, bucketMs, coverage)
+  const { cells, bad } = await rolledUpBuckets(db, range, kind, bucketMs, coverage)
+  bad.push(...raw.flatMap((series) => [...series.bad.keys()].map((at) => bucketOf(at, bucketMs))))
+  const badIn = (good: Iterable<number>) => badSpans(bad, good, bucketMs, Math.min(range.to, Date.now()))
+  if (kind === undefined) return { ...nothing(query), bad: badIn([]) }
   for (const [at, cell] of raw.flatMap((series) => [...series[kind]])) {
     const start = bucketOf(at, bucketMs)
     const bucket = cells.get(start)
     if (bucket) mergeCell(bucket, cell)
     else cells.set(start, cell)
   }
-  return { tag, kind, from: range.from, to: range.to, bucketMs, points: pointsOf(cells) }
+  return { tag, kind, from: range.from, to: range.to, bucketMs, bad: badIn(cells.keys()), points: pointsOf(cells) }
 }
 
 async function readSpan(db: Kysely<Database>, query: TagRange, span: Range): Promise<TagSeries> {
@@ -102,7 +115,7 @@ function newestKind(newest: { hour: number; kind: Kind } | null, raw: TagSeries[
   return newest?.kind
 }
 
-const nothing = ({ tag, from, to }: HistoryQuery): History => ({ tag, kind: null, from, to, bucketMs: 0, points: [] })
+const nothing = ({ tag, from, to }: HistoryQuery) => ({ tag, kind: null, from, to, bucketMs: 0, points: [] })
 
 function changesOf(query: HistoryQuery, parts: { changes: Change[]; lastAt: number | undefined }[]): History {
   const { tag, from, to, buckets } = query

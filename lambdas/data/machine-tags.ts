@@ -18,7 +18,7 @@ export async function listTags(
       coalesce((s.older_tags -> t.tag ->> 0)::int8, s.ts) as timestamp,
       coalesce(nullif(jsonb_typeof(t.value), 'null'), (
         select r.kind from rollups r
-        where r.tenant_id = s.tenant_id and r.machine_id = s.machine_id and r.tag = t.tag
+        where r.tenant_id = s.tenant_id and r.machine_id = s.machine_id and r.tag = t.tag and r.kind <> 'bad'
         order by r.hour desc, r.kind desc limit 1)) as kind
     from machine_state s join machines m on m.id = s.machine_id, jsonb_each(s.values) as t(tag, value)
     where s.tenant_id = ${tenantId} and s.machine_id = ${machineId} and t.tag collate "C" > ${after ?? ''}

@@ -69,6 +69,7 @@ async function rollUp(db: Transaction<Database>, { tenant_id, machine_id, hour }
     series.end(range.to)
     const key = { tenant_id, machine_id, tag, hour }
     return [
+      ...(series.bad.size > 0 ? [{ ...key, ...badRow(series.bad, range.from) }] : []),
       ...(series.number.size > 0 ? [{ ...key, ...cellsRow('number', series.number, range.from) }] : []),
       ...(series.boolean.size > 0 ? [{ ...key, ...cellsRow('boolean', series.boolean, range.from) }] : []),
       ...(series.text.count > 0 ? [{ ...key, ...changesRow(series.text, range.from) }] : []),
@@ -98,13 +99,22 @@ function cellsRow(kind: 'number' | 'boolean', cells: Map<number, Cell>, from: nu
   }
 }
 
+const nothingOfNumbers = {
+  ...{ min: null, max: null, sum: null, last: null, known_ms: null },
+  ...{ minute_min: null, minute_max: null, minute_sum: null, minute_last: null, minute_known_ms: null },
+}
+
+function badRow(cells: Map<number, number>, from: number): Row {
+  return {
+    ...{ kind: 'bad', ...nothingOfNumbers, change_ms: null, change_to: null, last_ms: null },
+    count: [...cells.values()].reduce((sum, count) => sum + count, 0),
+    minute_count: Array.from({ length: HOUR_MS / MINUTE_MS }, (_, minute) => cells.get(from + minute * MINUTE_MS) ?? 0),
+  }
+}
+
 function changesRow({ count, changes, lastAt }: TextChanges, from: number): Row {
   return {
-    kind: 'string',
-    count,
-    ...{ min: null, max: null, sum: null, last: null, known_ms: null },
-    ...{ minute_count: null, minute_min: null, minute_max: null },
-    ...{ minute_sum: null, minute_last: null, minute_known_ms: null },
+    ...{ kind: 'string', count, ...nothingOfNumbers, minute_count: null },
     change_ms: changes.map(([at]) => at - from),
     change_to: changes.map(([, value]) => value),
     last_ms: lastAt! - from,

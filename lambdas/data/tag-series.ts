@@ -1,7 +1,7 @@
 /**
  * What the readings of one tag come to. The rollups are made by it, and history uses it for what is not rolled up yet.
  *
- * - A `null` and a value of bad quality are no value: nothing is counted. An uncertain one is.
+ * - A `null` and a value of bad quality are no value: only that they came is counted. An uncertain one is a value.
  * - Numbers: count, least, greatest, sum and last of each cell (a minute, or less for a close look).
  * - Booleans: for how long it was true, of the time for which it was known. A reading holds until the next one of its
  *   tag, but no longer than its cell: of each minute the time before its first reading is not known. So a cell depends
@@ -31,6 +31,8 @@ export type Change = [at: number, value: string | null]
 export class TagSeries {
   readonly number = new Map<number, Cell>()
   readonly boolean = new Map<number, Cell>()
+  /** Readings without a value. */
+  readonly bad = new Map<number, number>()
   readonly text: TextChanges
   /** Newest reading with a value. */
   newest: { at: number; kind: 'number' | 'boolean' | 'string' } | undefined
@@ -46,11 +48,14 @@ export class TagSeries {
   add(at: number, value: Scalar): void {
     this.end(at)
     this.text.add(at, typeof value === 'string' ? value : null)
-    if (value === null) return
+    const start = at - (at % this.#cellMs)
+    if (value === null) {
+      this.bad.set(start, (this.bad.get(start) ?? 0) + 1)
+      return
+    }
     const kind = typeof value as 'number' | 'boolean' | 'string'
     this.newest = { at, kind }
     if (typeof value === 'string') return
-    const start = at - (at % this.#cellMs)
     const cell = cellAt(typeof value === 'number' ? this.number : this.boolean, start)
     const amount = Number(value)
     cell.count += 1

@@ -183,7 +183,7 @@ function manyPoints(tag: string, from: number, to: number): History {
     const mean = 10 * (TAGS.indexOf(tag) + 1) + Math.sin(n / 40) + Math.sin(n * 12.9898) / 2
     return [Math.round(from + n * bucketMs), mean - 1, mean, mean + 1, 43]
   })
-  return { tag, from, to, kind: 'number', bucketMs, points }
+  return { tag, from, to, kind: 'number', bucketMs, bad: [], points }
 }
 
 /** Where the fingers are, as shares of the plot's width, at a turn of the gesture from 0 to 2 pi. */

@@ -61,10 +61,18 @@ export function expectedRollups(readings: Reading[]): Partial<Rollups>[] {
     return [...byHour]
       .toSorted(([one], [two]) => one - two)
       .flatMap(([hour, inside]) => [
+        ...expectedBad(inside, tag, hour),
         ...(['boolean', 'number'] as const).flatMap((kind) => expectedNumbers(inside, kind, tag, hour)),
         ...expectedStrings(inside, tag, hour),
       ])
   })
+}
+
+function expectedBad(inside: TagReading[], tag: string, hour: number) {
+  const minutes = inside.filter(({ value }) => value === null).map(({ at }) => Math.floor(at / 60_000) % 60)
+  if (minutes.length === 0) return []
+  const minute_count = Array.from({ length: 60 }, (_, minute) => minutes.filter((each) => each === minute).length)
+  return [{ tag, hour, kind: 'bad' as const, count: minutes.length, minute_count, min: null, last_ms: null }]
 }
 
 function expectedNumbers(inside: TagReading[], kind: 'boolean' | 'number', tag: string, hour: number) {

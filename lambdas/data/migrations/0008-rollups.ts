@@ -11,8 +11,8 @@ create table rollups (
   machine_id uuid not null,
   tag text collate "C" not null,
   hour int8 not null,              -- epoch ms / 3,600,000
-  kind text not null check (kind in ('number', 'boolean', 'string')),
-  count int4 not null,             -- readings with a value of this kind
+  kind text not null check (kind in ('number', 'boolean', 'string', 'bad')),
+  count int4 not null,             -- readings with a value of this kind; bad: with none
   -- Numbers and booleans (false 0, true 1), of the hour and of each of its minutes: null where there is none.
   min float8,
   max float8,

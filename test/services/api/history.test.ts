@@ -95,6 +95,16 @@ const query: fc.Arbitrary<Asked> = fc.record({
 
 function expectHistory(answer: History, all: ReturnType<typeof readingsOfTag>, asked: Asked): void {
   const [from, to] = [asked.from, asked.from + asked.lengthMs]
+  if (answer.kind !== 'string') {
+    const spans = answer.bad.flat()
+    expect(spans).toEqual(spans.toSorted((one, two) => one - two))
+    for (const { at } of all.filter(({ at, value }) => value === null && at >= from && at < to))
+      expect(answer.bad.some((span) => span[0] <= at && at < span[1])).toBe(true)
+    for (const [start] of answer.bad)
+      expect(
+        all.some(({ at, value }) => value === null && at >= start && at < start + Math.max(answer.bucketMs, DAY_MS)),
+      ).toBe(true)
+  }
   expect(answer.points.length).toBeLessThanOrEqual(asked.buckets)
   if (answer.kind === null) {
     expect(all.filter(({ at, value }) => value !== null && at >= from && at < to)).toEqual([])
@@ -199,6 +209,40 @@ describe('history', () => {
       kind: 'boolean',
       bucketMs: 120_000,
       points: [[start - (start % 120_000), 0, 0.75, 1, 5]],
+    })
+  })
+
+  it('tells when there was no value, from the raw readings and from the rollups', async () => {
+    const [machine] = await newMachines(1)
+    await rolledUpTo(thisHour)
+    const at = (minutes: number) => start + minutes * MINUTE_MS
+    const values = [
+      [0, 1],
+      [2, null],
+      [3, null],
+      [6, 2],
+      [20, null],
+      [21, 3],
+      [40, null],
+    ] as const
+    await store(
+      machine!,
+      values.map(([minutes, a]): [number, { a: number | null }] => [at(minutes), { a }]),
+    )
+    const bad = [
+      [at(2), at(6)],
+      [at(20), at(21)],
+      [at(40), at(45)],
+    ]
+    const range = [start, start + 2 * HOUR_MS] as const
+    expect(await history(machine!, 'a', ...range, 2000)).toMatchObject({ bucketMs: 0, bad })
+    expect(await history(machine!, 'a', ...range, 120)).toMatchObject({ bucketMs: MINUTE_MS, bad })
+    await drain()
+    expect(await history(machine!, 'a', ...range, 120)).toMatchObject({ bucketMs: MINUTE_MS, bad })
+    expect(await history(machine!, 'a', at(40), at(50), 2)).toMatchObject({ bad: [[at(40), at(45)]], points: [] })
+    const day = start - (start % DAY_MS)
+    expect(await history(machine!, 'a', start - DAY_MS, start + DAY_MS, 3)).toMatchObject({
+      ...{ bucketMs: DAY_MS, bad: [[day, expect.any(Number)]] },
     })
   })
 

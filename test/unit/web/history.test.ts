@@ -75,6 +75,12 @@ describe('a line', () => {
     expect(pointAt(series, 3.4 * 60_000)).toMatchObject({ mean: 3 })
   })
 
+  it('is broken where a reading was no good value', () => {
+    const points = [0, 10_000, 20_000].map((at) => reading(at, 1))
+    expect(numberSeries(points, 0, [[15_000, 20_000]]).mean).toEqual([1, 1, null, 1])
+    expect(numberSeries(points, 0, [[10_000, 11_000]]).mean).toEqual([1, 1, 1])
+  })
+
   it('is not broken by a machine that is steady and sends every 10 s', () => {
     const series = numberSeries(
       [reading(0, 1), reading(1000, 2), reading(2000, 2), reading(12_000, 2), reading(22_000, 3)],
@@ -154,6 +160,7 @@ describe('charts', () => {
     unit,
     color: 1,
     series: numberSeries([], 0),
+    bad: [],
     yesterday: undefined,
   })
 

@@ -16,9 +16,13 @@ const GAPS_OF_MEDIAN = 3
 
 /**
  * The line of a tag: each bucket at its middle, readings where they are, and a gap where values were missing for longer than
- * three times their usual distance.
+ * three times their usual distance, or could not be read (`bad`).
  */
-export function numberSeries(points: readonly HistoryPoint[], bucketMs: number): NumberSeries {
+export function numberSeries(
+  points: readonly HistoryPoint[],
+  bucketMs: number,
+  bad: readonly (readonly [from: number, to: number])[] = [],
+): NumberSeries {
   const at = ([start]: HistoryPoint) => start + bucketMs / 2
   const gapMs = Math.max(GAP_LEAST_MS, bucketMs * 1.5, GAPS_OF_MEDIAN * medianDistance(points))
   const times: number[] = []
@@ -33,7 +37,9 @@ export function numberSeries(points: readonly HistoryPoint[], bucketMs: number):
   }
   for (const [index, point] of points.entries()) {
     const before = points[index - 1]
-    if (before && at(point) - at(before) > gapMs) push((at(before) + at(point)) / 2, null, null, null)
+    const isBroken = (since: number) => bad.some(([from]) => from > since && from < point[0])
+    if (before && (at(point) - at(before) > gapMs || isBroken(before[0])))
+      push((at(before) + at(point)) / 2, null, null, null)
     push(at(point), point[1], point[2], point[3])
   }
   return { times, least, mean, greatest, gapMs }

@@ -9,6 +9,8 @@ export interface ChartSeries {
   /** 1 to 6: `--series-N`. */
   readonly color: number
   readonly series: NumberSeries
+  /** When it was read and gave no good value. */
+  readonly bad: readonly (readonly [from: number, to: number])[]
   /** Of a day before, moved to today. */
   readonly yesterday: NumberSeries | undefined
 }
