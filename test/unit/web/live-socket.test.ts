@@ -181,9 +181,9 @@ describe('live socket', () => {
     expect(test.opened).toHaveLength(2)
   })
 
-  it('leaves a connection that the server no longer knows', async () => {
+  it.each(['not_connected', 'internal'] as const)('leaves a connection of which the server says %s', async (code) => {
     const { last, opened } = await connected()
-    last().give({ type: 'error', code: 'not_connected' })
+    last().give({ type: 'error', code })
     await vi.advanceTimersByTimeAsync(1_000)
     expect(opened).toHaveLength(2)
   })

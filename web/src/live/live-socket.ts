@@ -18,7 +18,8 @@
  *   survived that is not worth the wait to know.
  * - `live-link.ts` turns every silent death into `closed`. What is lost between two connections is not counted or asked
  *   for: at each opening all plants are subscribed again, and the snapshot is the truth.
- * - A subscribe that gets no answer in 10 s, or a server that no longer knows the connection, ends the connection.
+ * - A subscribe that gets no answer in 10 s, or a server that no longer knows the connection or cannot answer a ping (Redis is
+ *   away, so that nothing more would come), ends the connection.
  * - The back-off returns to its beginning with the first message, not with the opening: a server that accepts and hangs
  *   up at once must not be asked twice a second.
  */
@@ -117,7 +118,7 @@ export function createLiveSocket(options: LiveSocketOptions): LiveSocket {
     attempt = 0
     foundLive()
     subscriptions.received(message)
-    if (message.type === 'error' && message.code === 'not_connected') current?.close()
+    if (message.type === 'error' && isEnd(message)) current?.close()
     else options.onMessage(message)
   }
 
@@ -180,3 +181,6 @@ export function createLiveSocket(options: LiveSocketOptions): LiveSocket {
     },
   }
 }
+
+const isEnd = ({ code, plant }: Extract<LiveServerMessage, { type: 'error' }>) =>
+  code === 'not_connected' || (code === 'internal' && plant === undefined)
