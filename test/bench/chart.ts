@@ -118,7 +118,7 @@ async function benchDrawing(browser: Browser, cloud: LocalCloud, now: number): P
   await page.addInitScript(NOTE_DRAWINGS)
   await page.goto(`${MACHINE}?tags=a&from=${now - DAY_MS}&to=${now}`)
   await drawn(page).catch(async (e) => {
-    await page.screenshot({ path: '/tmp/web/chart.png' })
+    await page.screenshot({ path: '/var/tmp/web/chart.png' })
     console.log(await page.getByTestId('chart').getAttribute('data-points'))
     throw e
   })

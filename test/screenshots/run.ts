@@ -1,33 +1,42 @@
 /**
  * `npm run screenshots`: every page of the app into docs/screenshots, light and dark and as on a telephone, from a local
- * system of its own with the demo's machines and eight days of readings. Look at each of them.
+ * system of its own with the demo's machines, eight days of readings and some alarms. Look at each of them.
  */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import type { Browser, BrowserContextOptions } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { startLocalCloud } from '../../local/cloud.ts'
 import type { Endpoints } from '../../local/endpoints.ts'
 import { removePostgresData } from '../../local/postgres-home.ts'
 import { launchChromium } from '../helpers/chromium.ts'
 import { signedInPage } from '../helpers/signed-in-page.ts'
 import { writePastReadings } from './past-readings.ts'
+import { raiseAlarms } from './raise-alarms.ts'
 import { sendRefusedMessages } from './refused-messages.ts'
 
 const repository = join(import.meta.dirname, '../..')
 const target = join(repository, 'docs/screenshots')
 
-const MACHINE = '/plants/planta-baradero/machines/bomba-1'
-/** What a page needs beside its address: what to click once it is there, and how long its trends are to grow. */
-const PAGES: Record<string, { path: string; click?: string; watchMs?: number }> = {
+const PLANT = '/plants/planta-baradero'
+const MACHINE = `${PLANT}/machines/bomba-1`
+/** What a page needs beside its address: what to click, or which key to press, once it is there. */
+const PAGES: Record<string, { path: string; click?: string; press?: string }> = {
   overview: { path: '/' },
-  plant: { path: '/plants/planta-baradero', watchMs: 75_000 },
   machine: { path: `${MACHINE}?range=24h&tags=temperature,pressure,running,state` },
+  compare: { path: `${MACHINE}?range=8h&tags=temperature,current&compare=1` },
   events: { path: `${MACHINE}?tab=events` },
   completeness: { path: `${MACHINE}?tab=completeness&range=8h` },
   gateways: { path: '/gateways' },
   gateway: { path: '/gateways/granix-ba-gateway-1' },
+  alarms: { path: '/alarms', click: '[data-testid="alarm-details"]' },
+  rules: { path: '/alarms?tab=rules' },
+  rule: { path: '/alarms?tab=rules', click: '[data-testid="change-rule"]' },
+  search: { path: '/', press: '/' },
+  keys: { path: '/', press: '?' },
+  wall: { path: `${PLANT}?wall=1` },
+  guide: { path: '/guide' },
   onboarding: { path: '/admin/onboarding?plant=planta-baradero&machines=0&gateway=granix-ba-gateway-1' },
   machines: { path: '/admin/machines', click: '[data-testid="choose-all"]' },
   users: { path: '/admin/users' },
@@ -40,9 +49,11 @@ const LOOKS: Record<string, BrowserContextOptions> = {
   dark: { viewport: { width: 1440, height: 900 }, colorScheme: 'dark' },
   phone: { viewport: { width: 390, height: 844 }, colorScheme: 'light', isMobile: true, hasTouch: true },
 }
-/** So long do charts and trends have something to show, and the sweep and the quarantine have run. */
-const SETTLE_MS = 90_000
-const DRAW_MS = 3_000
+/** Until the gateways have sent what the past is written around. */
+const SETTLE_MS = 20_000
+/** So long do trends have something to show, and the sweep and the quarantine have run. */
+const WATCH_MS = 60_000
+const DRAW_MS = 2_000
 
 async function main(): Promise<void> {
   const rootDir = mkdtempSync(join(tmpdir(), 'screenshots-'))
@@ -51,11 +62,10 @@ async function main(): Promise<void> {
   const cloud = await startLocalCloud({ rootDir, demo: true, anyPorts: true, assemblyCache, say: console.log })
   const browser = await launchChromium()
   try {
-    await pause(SETTLE_MS / 3)
+    await pause(SETTLE_MS)
     await fill(cloud.endpoints)
-    await pause((SETTLE_MS * 2) / 3)
     mkdirSync(target, { recursive: true })
-    for (const [look, options] of Object.entries(LOOKS)) await take(browser, cloud.endpoints, look, options)
+    await Promise.all(Object.entries(LOOKS).map(([look, options]) => take(browser, cloud.endpoints, look, options)))
   } finally {
     await browser.close()
     await cloud.stop()
@@ -69,6 +79,7 @@ async function fill(endpoints: Endpoints): Promise<void> {
   await writePastReadings(pool, 'granix', 'planta-baradero', Date.now())
   await pool.end()
   await sendRefusedMessages(endpoints, Date.now())
+  await raiseAlarms(endpoints)
 }
 
 async function take(
@@ -77,15 +88,23 @@ async function take(
   look: string,
   options: BrowserContextOptions,
 ): Promise<void> {
-  const page = await signedInPage(browser, endpoints, 'admin@granix.example', options)
-  for (const [name, { path, click, watchMs = DRAW_MS }] of Object.entries(PAGES)) {
+  const plant = await signedInPage(browser, endpoints, 'admin@granix.example', options)
+  await plant.goto(PLANT)
+  const page = await plant.context().newPage()
+  const watched = pause(WATCH_MS)
+  const shoot = (of: Page, name: string) => of.screenshot({ path: join(target, `${name}-${look}.png`) })
+  for (const [name, { path, click, press }] of Object.entries(PAGES)) {
     await page.goto(path)
     await page.locator('h1').first().waitFor()
     await page.locator('.skeleton').first().waitFor({ state: 'detached' })
     if (click !== undefined) await page.locator(click).first().click()
-    await pause(watchMs)
-    await page.screenshot({ path: join(target, `${name}-${look}.png`) })
+    if (press !== undefined) await page.keyboard.press(press)
+    await pause(DRAW_MS)
+    await shoot(page, name)
   }
+  await watched
+  await plant.bringToFront()
+  await shoot(plant, 'plant')
   await page.context().close()
   const signIn = await (await browser.newContext({ baseURL: endpoints.web.url, locale: 'es-AR', ...options })).newPage()
   await signIn.goto('/sign-in')
