@@ -117,11 +117,7 @@ async function benchDrawing(browser: Browser, cloud: LocalCloud, now: number): P
   })
   await page.addInitScript(NOTE_DRAWINGS)
   await page.goto(`${MACHINE}?tags=a&from=${now - DAY_MS}&to=${now}`)
-  await drawn(page).catch(async (e) => {
-    await page.screenshot({ path: '/var/tmp/web/chart.png' })
-    console.log(await page.getByTestId('chart').getAttribute('data-points'))
-    throw e
-  })
+  await drawn(page)
   const delays: number[] = []
   for (let n = 0; n < DRAWINGS; n += 1) {
     const button = `[data-testid="pan-${n % 2 === 0 ? 'earlier' : 'later'}"]`
