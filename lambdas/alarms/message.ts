@@ -18,7 +18,8 @@ export interface MessageValues {
 export function messageOf(template: string | null, values: MessageValues): string {
   if (template === null) return standardMessage(values)
   const { condition, ...named } = values
-  const known: Record<string, Scalar> = { ...named, limit: limitOf(condition) }
+  const machineName = values.machineName ?? values.machine
+  const known: Record<string, Scalar> = { ...named, machineName, limit: limitOf(condition) }
   return template.replace(/\{(\w+)\}/g, (whole, name: string) =>
     Object.hasOwn(known, name) ? (known[name] === null ? '' : written(known[name]!)) : whole,
   )

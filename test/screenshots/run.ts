@@ -21,8 +21,8 @@ const target = join(repository, 'docs/screenshots')
 
 const PLANT = '/plants/planta-baradero'
 const MACHINE = `${PLANT}/machines/bomba-1`
-/** What a page needs beside its address: what to click, or which key to press, once it is there. */
-const PAGES: Record<string, { path: string; click?: string; press?: string }> = {
+/** What a page needs beside its address: what to click, press or type once it is there. */
+const PAGES: Record<string, { path: string; click?: string; press?: string; type?: string }> = {
   overview: { path: '/' },
   machine: { path: `${MACHINE}?range=24h&tags=temperature,pressure,running,state` },
   compare: { path: `${MACHINE}?range=8h&tags=temperature,current&compare=1` },
@@ -33,7 +33,7 @@ const PAGES: Record<string, { path: string; click?: string; press?: string }> = 
   alarms: { path: '/alarms', click: '[data-testid="alarm-details"]' },
   rules: { path: '/alarms?tab=rules' },
   rule: { path: '/alarms?tab=rules', click: '[data-testid="change-rule"]' },
-  search: { path: '/', press: '/' },
+  search: { path: '/', press: '/', type: 'bomba' },
   keys: { path: '/', press: '?' },
   wall: { path: `${PLANT}?wall=1` },
   guide: { path: '/guide' },
@@ -44,6 +44,8 @@ const PAGES: Record<string, { path: string; click?: string; press?: string }> = 
   audit: { path: '/admin/audit' },
   profile: { path: '/profile' },
 }
+/** Marks that blink are seen whole. */
+const STILL = { reducedMotion: 'reduce' } as const
 const LOOKS: Record<string, BrowserContextOptions> = {
   light: { viewport: { width: 1440, height: 900 }, colorScheme: 'light' },
   dark: { viewport: { width: 1440, height: 900 }, colorScheme: 'dark' },
@@ -65,7 +67,9 @@ async function main(): Promise<void> {
     await pause(SETTLE_MS)
     await fill(cloud.endpoints)
     mkdirSync(target, { recursive: true })
-    await Promise.all(Object.entries(LOOKS).map(([look, options]) => take(browser, cloud.endpoints, look, options)))
+    await Promise.all(
+      Object.entries(LOOKS).map(([look, options]) => take(browser, cloud.endpoints, look, { ...options, ...STILL })),
+    )
   } finally {
     await browser.close()
     await cloud.stop()
@@ -74,8 +78,20 @@ async function main(): Promise<void> {
   }
 }
 
+/** With their units, as their gateways tell them with the first readings and once a minute; and approved. */
+async function machinesAreKnown(pool: pg.Pool): Promise<void> {
+  for (let unknown = 1; unknown > 0; await pause(500)) {
+    const { rows } = await pool.query<{ unknown: number }>(
+      `select count(*)::int4 as unknown from machines where units = '{}'`,
+    )
+    unknown = rows[0]!.unknown
+  }
+  await pool.query(`update machines set status = 'active'`)
+}
+
 async function fill(endpoints: Endpoints): Promise<void> {
   const pool = new pg.Pool({ connectionString: endpoints.postgres.url })
+  await machinesAreKnown(pool)
   await writePastReadings(pool, 'granix', 'planta-baradero', Date.now())
   await pool.end()
   await sendRefusedMessages(endpoints, Date.now())
@@ -93,12 +109,16 @@ async function take(
   const page = await plant.context().newPage()
   const watched = pause(WATCH_MS)
   const shoot = (of: Page, name: string) => of.screenshot({ path: join(target, `${name}-${look}.png`) })
-  for (const [name, { path, click, press }] of Object.entries(PAGES)) {
+  for (const [name, { path, click, press, type }] of Object.entries(PAGES)) {
     await page.goto(path)
     await page.locator('h1').first().waitFor()
     await page.locator('.skeleton').first().waitFor({ state: 'detached' })
     if (click !== undefined) await page.locator(click).first().click()
     if (press !== undefined) await page.keyboard.press(press)
+    if (type !== undefined) {
+      await page.getByRole('dialog').waitFor()
+      await page.keyboard.type(type)
+    }
     await pause(DRAW_MS)
     await shoot(page, name)
   }

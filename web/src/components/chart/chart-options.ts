@@ -27,6 +27,8 @@ export interface ChartSetting {
 const FONT_SIZE = 12
 const RIGHT = 1
 const LEFT = 3
+/** As `RIGHT` and `LEFT`, of an enum without values at run time. */
+const NULL_EXPAND = 2
 
 /** A band from least to greatest with the mean as a line; the day before as dashes. */
 export function chartOptions(setting: ChartSetting): uPlot.Options {
@@ -85,7 +87,11 @@ export function chartData(series: readonly ChartSeries[], span: { from: number; 
   // Without any point, uPlot would have no time axis.
   const frame = columnsOf([[span.from, span.to]])
   if (tables.length === 0) return frame
-  return uPlot.join([...tables, frame])
+  // A gap of one line stays one where another line has points in it.
+  return uPlot.join(
+    [...tables, frame],
+    [...tables, frame].map((columns) => columns.map(() => NULL_EXPAND)),
+  )
 }
 
 const columnsOf = (columns: readonly (readonly (number | null)[])[]) => columns as unknown as uPlot.AlignedData
