@@ -7,9 +7,9 @@ type Translate = ReturnType<typeof useI18n>['t']
 export function describeCondition(
   condition: AlarmCondition,
   t: Translate,
-  words: { number(value: number): string; span(ms: number): string },
+  words: { scalar(value: number): string; span(ms: number): string },
 ): string {
-  const n = (value: number) => words.number(value)
+  const n = (value: number) => words.scalar(value)
   if (condition.kind === 'above' || condition.kind === 'below') {
     return t(`alarms.conditions.${condition.kind}`, { limit: n(condition.limit) })
   }
