@@ -31,7 +31,7 @@ const HEAP_MINUTES = Number(
 )
 const TREND_MS = 600_000
 const SLOWER = 4
-const LOADS = 5
+const LOADS = 3
 const EMAIL = 'admin@granix.example'
 const DESKTOP = { viewport: { width: 1440, height: 900 }, bypassCSP: true }
 
@@ -75,22 +75,27 @@ async function serveLive(plantId: string): Promise<{ url: string; caughtUp(): Pr
   let version = 0
   let turn = 0
   let tick: NodeJS.Timeout | undefined
-  let caughtUp = Promise.withResolvers<undefined>()
+  /** Only the last subscribe is served. */
+  let subscribes = 0
+  let served = 0
   const post = (socket: WebSocket, type: 'snapshot' | 'delta', machines: LiveMachine[]) => {
     version += type === 'delta' ? 1 : 0
     for (const frame of liveFrames(type, { plant: plantId, version, machines, gateways: [], alarms: [] }))
       socket.send(frame)
   }
   async function fill(socket: WebSocket): Promise<void> {
+    subscribes += 1
+    const mine = subscribes
+    clearInterval(tick)
     const now = Date.now()
     const all = (at: number) => Array.from({ length: MACHINES }, (_, n) => machineAt(n, at))
     post(socket, 'snapshot', all(now - TREND_MS))
     for (let at = now - TREND_MS; at < now; at += 5_000) {
       post(socket, 'delta', all(at))
       await wait(50)
+      if (mine !== subscribes) return
     }
-    caughtUp.resolve(undefined)
-    clearInterval(tick)
+    served = mine
     tick = setInterval(() => {
       const of = MACHINES / FRAMES_PER_SECOND
       const changed = Array.from({ length: of }, (_, n) => machineAt((turn * of + n) % MACHINES, Date.now()))
@@ -102,14 +107,14 @@ async function serveLive(plantId: string): Promise<{ url: string; caughtUp(): Pr
     socket.on('message', (data: Buffer) => {
       const message = JSON.parse(data.toString()) as LiveClientMessage
       if (message.type === 'ping') socket.send(JSON.stringify({ type: 'pong', versions: {} }))
-      if (message.type !== 'subscribe') return
-      caughtUp = Promise.withResolvers()
-      void fill(socket)
+      if (message.type === 'subscribe') void fill(socket)
     })
   })
   return {
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/live`,
-    caughtUp: () => caughtUp.promise,
+    async caughtUp() {
+      while (served === 0 || served !== subscribes) await wait(100)
+    },
     stop: () => {
       clearInterval(tick)
       server.close()
