@@ -64,7 +64,7 @@ export function addEnrolmentToken(db: Kysely<Database>, token: NewToken): Promis
       userId,
       requestId,
       plantId,
-      action: 'enrolment.create',
+      action: 'gateway.prepare',
       subject: token.thingName,
       after: { expiresAt },
     })

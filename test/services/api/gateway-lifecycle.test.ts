@@ -111,7 +111,7 @@ describe('a rotation', () => {
     expect(await signed('check', old)).toMatchObject({ status: 401, body: { code: 'invalid_identity' } })
     expect((await signed('check', next)).body).toMatchObject({ rotate: false })
     expect(await audited()).toEqual([
-      ...['gateway.create', 'enrolment.create', 'gateway.enrol', 'gateway.rotate', 'gateway.renew', 'gateway.confirm'],
+      ...['gateway.create', 'gateway.prepare', 'gateway.enrol', 'gateway.rotate', 'gateway.renew', 'gateway.confirm'],
     ])
   })
 

@@ -74,7 +74,7 @@ describe('POST /v1/gateways', () => {
     expect(names(iot.registry.state.policies)).toEqual([thingName])
     const [enrolment] = await rows('select token_hash from enrolments where tenant_id = $1')
     expect(enrolment!['token_hash']).toEqual(createHash('sha256').update(token).digest())
-    expect((await auditRows()).map(({ action }) => action)).toEqual(['gateway.create', 'enrolment.create'])
+    expect((await auditRows()).map(({ action }) => action)).toEqual(['gateway.create', 'gateway.prepare'])
   })
 
   it('counts names up, also when several are asked for at once', async () => {
