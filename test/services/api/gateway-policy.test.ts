@@ -224,6 +224,7 @@ describe('over connections with its certificate', () => {
     const began = await new Promise<string>((resolve) => {
       client.once('connect', () => resolve('connected'))
       client.on('error', (error) => resolve(error.message))
+      client.once('close', () => resolve('closed'))
     })
     return { client, began }
   }
