@@ -55,6 +55,7 @@ const FIRST: Record<string, { role?: string; event: object }> = {
   'fan-out': { event: { Records: [] } },
   quarantine: { role: 'iot_quarantine', event: { Records: [deadLetter()] } },
   redrive: { role: 'iot_quarantine', event: {} },
+  archive: { role: 'iot_archive', event: {} },
   rollup: { role: 'iot_rollup', event: {} },
   'presence-sweep': { role: 'iot_ingest', event: {} },
   'alarm-sweep': { role: 'iot_ingest', event: {} },
@@ -74,6 +75,7 @@ export async function benchColdStart(): Promise<Figure[]> {
   const secrets = await serveJson(() => ({
     body: { SecretString: JSON.stringify({ host, port, username: user, password, dbname: database }) },
   }))
+  const sqs = await serveJson(() => ({ body: {} }))
   const awsIot = await serveJson(() => ({ body: { things: [], certificates: [], policies: [] } }))
   try {
     await system.client.query(
@@ -81,11 +83,12 @@ export async function benchColdStart(): Promise<Figure[]> {
        select gen_random_uuid(), id, 'bench', 'bench@example.com', 'admin', true, 0, 0 from tenants`,
     )
     firebase.local.create('bench@example.com', {}, 'bench')
-    const anyUrl = 'http://127.0.0.1:9/000000000000/queue'
+    const anyUrl = `http://${sqs.host}:${sqs.port}/000000000000/queue`
     const environment = {
       ...system.environment,
       ...{ API_URL: 'https://api.example.com', REALTIME_URL: 'wss://live.example.com' },
       ...{ TELEMETRY_QUEUE_URL: anyUrl, STATUS_QUEUE_URL: anyUrl, RULE_ERRORS_URL: anyUrl },
+      ...{ ARCHIVE_BUCKET: 'archive', MAIL_FROM: '', PAGE_URL: '', WEBHOOK_KEY_SECRET_ARN: 'arn' },
       ...{ TELEMETRY_DEAD_LETTERS_URL: anyUrl, STATUS_DEAD_LETTERS_URL: anyUrl },
       ...{ FIREBASE_PROJECT_ID: PROJECT, FIREBASE_API_KEY: 'key', FIREBASE_SECRET_ARN: 'arn' },
       FIREBASE_AUTH_EMULATOR_HOST: firebase.host,
@@ -125,6 +128,7 @@ export async function benchColdStart(): Promise<Figure[]> {
     return figures
   } finally {
     await secrets.close()
+    await sqs.close()
     await awsIot.close()
     await firebase.close()
     await system.stop()
