@@ -42,6 +42,11 @@ const ALWAYS: Acknowledged[] = [
   },
   { rule: 'APIG1', at: 'Live/Stage', reason: 'The URL of $connect carries the ticket, and no log is to have it.' },
   { rule: 'S1', at: 'Archive/Readings', reason: 'Our function writes it; whom a company lets read is in CloudTrail.' },
+  {
+    rule: 'S1',
+    at: 'Exports/Files',
+    reason: 'Each export that is asked for is in the audit log, and gone after some days.',
+  },
   { rule: 'S1', at: 'Archive/Results', reason: 'Answers of Athena, gone after some days.' },
   { rule: 'S1', at: 'Web/Site', reason: 'The page is public, and only CloudFront reads the bucket.' },
   {
@@ -83,6 +88,9 @@ const WILDCARDS = ({ stage, analysts }: Told): Record<string, string> => ({
   [`iot-telemetry-${stage}-archive:ExportsOutputFnGetAttReadings9F99D490Arn02C94574/readings/*`]:
     'The same, from another stack: the admin function hands a company its files, and removes them with it.',
   [`iot-telemetry-${stage}-archive:ExportsOutputFnGetAttReadings9F99D490Arn02C94574/staging/*`]: 'As these.',
+  '<Files8E6940B8.Arn>/exports/*': 'Files of each company.',
+  [`iot-telemetry-${stage}-exports:ExportsOutputFnGetAttFiles8E6940B8ArnD8EE6C03/exports/*`]:
+    'The same, from another stack: the API hands them out, and the admin function removes them with their company.',
   ...Object.fromEntries(
     Object.keys(analysts).flatMap((tenant) => [
       [`<Readings9F99D490.Arn>/readings/tenant=${tenant}/*`, 'An analyst reads the files of one company.'],

@@ -26,7 +26,7 @@ interface StageSettings {
   historyRetentionDays: number
   logRetention: RetentionDays
   /** Concurrent invocations per consumer. Each holds one database connection, so their sum stays far below the instance's limit. */
-  maxConcurrency: { telemetry: number; lateTelemetry: number; status: number; fanOut: number; alarms: number }
+  maxConcurrency: Record<'telemetry' | 'lateTelemetry' | 'status' | 'fanOut' | 'alarms' | 'exports', number>
   /** Reserved for the Api function, which bounds its connections; absent: the account's (a new account has 10 in all). */
   apiConcurrency?: number
 }
@@ -40,7 +40,7 @@ const STAGES = {
     hotRetentionDays: 30,
     historyRetentionDays: 90,
     logRetention: RetentionDays.ONE_WEEK,
-    maxConcurrency: { telemetry: 2, lateTelemetry: 2, status: 2, fanOut: 2, alarms: 2 },
+    maxConcurrency: { telemetry: 2, lateTelemetry: 2, status: 2, fanOut: 2, alarms: 2, exports: 2 },
   },
   prod: {
     natGateways: 2,
@@ -50,7 +50,7 @@ const STAGES = {
     hotRetentionDays: 30,
     historyRetentionDays: 730,
     logRetention: RetentionDays.THREE_MONTHS,
-    maxConcurrency: { telemetry: 16, lateTelemetry: 4, status: 4, fanOut: 16, alarms: 4 },
+    maxConcurrency: { telemetry: 16, lateTelemetry: 4, status: 4, fanOut: 16, alarms: 4, exports: 4 },
     apiConcurrency: 100,
   },
 } as const satisfies Record<string, StageSettings>

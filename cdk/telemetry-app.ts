@@ -9,6 +9,7 @@ import { ApiStack } from './stacks/api.ts'
 import { ArchiveStack } from './stacks/archive.ts'
 import { DataStack } from './stacks/data.ts'
 import { EdgeStack } from './stacks/edge.ts'
+import { ExportsStack } from './stacks/exports.ts'
 import { IngestStack } from './stacks/ingest.ts'
 import { LiveStack } from './stacks/live.ts'
 import { MonitoringStack } from './stacks/monitoring.ts'
@@ -44,7 +45,8 @@ export function telemetryApp(props: AppProps = {}): App {
   const alarms = new AlarmsStack(app, 'Alarms', named('alarms'), network.surroundings, data)
   const ingest = new IngestStack(app, 'Ingest', named('ingest'), network.surroundings, data, alarms)
   const live = new LiveStack(app, 'Live', named('live'), network.surroundings, data, ingest)
-  const api = new ApiStack(app, 'Api', named('api'), network.surroundings, data, alarms, ingest, live, archive)
+  const exports = new ExportsStack(app, 'Exports', named('exports'), network.surroundings, data, archive)
+  const api = new ApiStack(app, 'Api', named('api'), network.surroundings, data, alarms, ingest, live, archive, exports)
   new WebStack(app, 'Web', named('web'), network.surroundings, live, api)
   const runbook = app.node.findAll().filter((node) => node instanceof Alarm)
   new MonitoringStack(app, 'Monitoring', named('monitoring'), settings, runbook)

@@ -159,7 +159,13 @@ function endpointsOf(
         ruleErrors: queue('RuleErrorsUrl'),
       },
     },
-    s3: { url: queuesUrl, buckets: { archive: assembly.output('Archive', 'ArchiveBucketName') } },
+    s3: {
+      url: queuesUrl,
+      buckets: {
+        archive: assembly.output('Archive', 'ArchiveBucketName'),
+        exports: assembly.output('Exports', 'ExportsBucketName'),
+      },
+    },
     firebase: { emulatorHost: firebaseHost, ...FIREBASE },
     metrics: { url: `http://127.0.0.1:${ports.api}/local/metrics` },
     status: { url: `http://127.0.0.1:${ports.api}/local/status` },

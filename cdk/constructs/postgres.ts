@@ -24,6 +24,7 @@ export type DatabaseRole =
   | 'iot_gateways'
   | 'iot_alarms'
   | 'iot_archive'
+  | 'iot_exports'
 
 /** PostgreSQL 16, closed to all but the functions that were given access. TLS is forced by RDS itself since 15. */
 export class Postgres extends Construct {

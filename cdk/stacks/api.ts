@@ -16,6 +16,7 @@ import { type Access, houseFunction, type Surroundings } from '../constructs/lam
 import type { AlarmsStack } from './alarms.ts'
 import type { ArchiveStack } from './archive.ts'
 import type { DataStack } from './data.ts'
+import type { ExportsStack } from './exports.ts'
 import type { IngestStack } from './ingest.ts'
 import type { LiveStack } from './live.ts'
 
@@ -62,6 +63,7 @@ export class ApiStack extends Stack {
     ingest: IngestStack,
     live: LiveStack,
     archive: ArchiveStack,
+    exports: ExportsStack,
   ) {
     super(scope, id, props)
     const { settings } = surroundings
@@ -116,6 +118,7 @@ export class ApiStack extends Stack {
         accounts,
         alarms.sealing,
         alarms.deliveries.sending('ALARM_QUEUE_URL'),
+        exports.asking,
         ingest.fanOut.sending('FAN_OUT_QUEUE_URL'),
         { statements: mayDoAtIot(this, [...END_GATEWAY, ...MAKE_GATEWAY]) },
       ],
@@ -178,6 +181,7 @@ export class ApiStack extends Stack {
         live.posting,
         accounts,
         archive.handingOut,
+        exports.removing,
         { statements: mayDoAtIot(this, [...END_GATEWAY, ...FIND_REMAINS]) },
       ],
     })

@@ -106,6 +106,16 @@ export class ArchiveStack extends Stack {
     }
   }
 
+  /** To read its files, whose names the manifest tells. */
+  get reading(): Access {
+    return {
+      environment: { ARCHIVE_BUCKET: this.#archive.bucketName },
+      statements: [
+        new PolicyStatement({ actions: ['s3:GetObject'], resources: [this.#archive.arnForObjects('readings/*')] }),
+      ],
+    }
+  }
+
   get #keeping(): Access {
     return {
       environment: { ARCHIVE_BUCKET: this.#archive.bucketName },

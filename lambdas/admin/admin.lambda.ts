@@ -21,6 +21,7 @@ const environment = readEnvironment({
   ...redisEnvironment,
   ...accountsEnvironment,
   ARCHIVE_BUCKET: v.string(),
+  EXPORTS_BUCKET: v.string(),
   AWS_ENDPOINT_URL_IOT_DATA_PLANE: v.optional(v.string()),
 })
 
@@ -32,6 +33,7 @@ const services: Services = {
   db: openPostgres<Database>(environment).db,
   redis: openRedis(environment),
   archive: new Objects(environment.ARCHIVE_BUCKET),
+  exports: new Objects(environment.EXPORTS_BUCKET),
   iot,
   iotData: new IoTDataPlaneClient({
     // The account's own address, which is not the same everywhere; an address in the environment goes before it.

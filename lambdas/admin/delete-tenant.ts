@@ -4,7 +4,7 @@
  *   gateways   certificates, policies and Things at AWS IoT, then the connection
  *   accounts   at Firebase
  *   keys       in Redis, once the consumers have forgotten the tenant
- *   archive    its objects in S3, once nobody is at a day of the tenant any more
+ *   archive    its objects in S3, readings and exports, once nobody is at a day or an export of the tenant any more
  *   rows       of every table that has rows of tenants, the audit log with them
  *   proof      everything is looked through once more, and the tenant itself goes
  *
@@ -13,6 +13,7 @@
 import type { AdminAnswer } from '../../schemas/admin.ts'
 import { busyUntil } from '../data/archive-days.ts'
 import { prefixOf } from '../data/archive-files.ts'
+import { exportsBusyUntil, exportsOf } from '../data/exports.ts'
 import { forgetUsers } from '../data/cached-user.ts'
 import { closeConnections } from '../data/close-connections.ts'
 import { findTenantKeys, removeKeys, type TenantKeys } from '../data/tenant-keys.ts'
@@ -108,22 +109,31 @@ async function keys(services: Services, tenant: Tenant): Promise<AdminAnswer> {
   return next('archive:', `${found.length} keys removed from Redis, none is left`)
 }
 
-/** No run begins with a tenant that is being deleted; one that is under way ends within its lease. */
-async function archive({ db, archive: objects }: Services, tenant: Tenant): Promise<AdminAnswer> {
-  const busyMs = (await busyUntil(db, tenant.id)) - Date.now()
-  if (busyMs > 0) return next('archive:', 'until the archive is left alone', Math.min(busyMs, BUSY_WAIT_MS))
+/** Nothing is begun for a tenant that is being deleted; what is under way ends within its lease. */
+async function archive(services: Services, tenant: Tenant): Promise<AdminAnswer> {
+  const { db } = services
+  const busyMs = Math.max(await busyUntil(db, tenant.id), await exportsBusyUntil(db, tenant.id)) - Date.now()
+  if (busyMs > 0)
+    return next('archive:', 'until the archive and the exports are left alone', Math.min(busyMs, BUSY_WAIT_MS))
   const until = Date.now() + STEP_MS
-  const keys = await archivedKeys(objects, tenant)
-  for (let start = 0; start < keys.length; start += OBJECTS_AT_ONCE) {
-    if (Date.now() > until) return next('archive:', `${start} of ${keys.length} objects removed from the archive`)
-    await objects.remove(keys.slice(start, start + OBJECTS_AT_ONCE))
+  let removed = 0
+  for (const { objects, prefix } of placesOf(services, tenant)) {
+    const keys = await objects.list(prefix)
+    for (let start = 0; start < keys.length; start += OBJECTS_AT_ONCE) {
+      if (Date.now() > until) return next('archive:', `${removed} objects removed from S3`)
+      const some = keys.slice(start, start + OBJECTS_AT_ONCE)
+      await objects.remove(some)
+      removed += some.length
+    }
   }
-  return next('rows:', `${keys.length} objects removed from the archive`)
+  return next('rows:', `${removed} objects removed from S3`)
 }
 
-const archivedKeys = async (objects: Services['archive'], { slug }: Pick<Tenant, 'slug'>): Promise<string[]> => [
-  ...(await objects.list(prefixOf('readings', slug))),
-  ...(await objects.list(prefixOf('staging', slug))),
+/** Where a tenant has objects. */
+const placesOf = ({ archive: readings, exports }: Services, { slug }: Pick<Tenant, 'slug'>) => [
+  { objects: readings, prefix: prefixOf('readings', slug) },
+  { objects: readings, prefix: prefixOf('staging', slug) },
+  { objects: exports, prefix: exportsOf(slug) },
 ]
 
 async function rows({ db }: Services, tenant: Tenant): Promise<AdminAnswer> {
@@ -141,11 +151,14 @@ async function rows({ db }: Services, tenant: Tenant): Promise<AdminAnswer> {
 }
 
 /** What the steps before could look for only while the rows told the names is held by their having come this far. */
-async function proof({ db, redis, archive: objects }: Services, tenant: Tenant): Promise<AdminAnswer> {
+async function proof(services: Services, tenant: Tenant): Promise<AdminAnswer> {
+  const { db, redis } = services
   const counts: Record<string, number> = {}
   for (const table of await tablesToErase(db)) counts[table] = await countRows(db, tenant.id, table)
   const ids = { slug: tenant.slug, tenantId: tenant.id, userIds: [], firebaseUids: [] }
-  counts['archive'] = (await archivedKeys(objects, tenant)).length
+  counts['objects in S3'] = 0
+  for (const { objects, prefix } of placesOf(services, tenant))
+    counts['objects in S3'] += (await objects.list(prefix)).length
   counts['redis'] = (await findTenantKeys(redis, ids)).length
   const left = Object.entries(counts).filter(([, count]) => count > 0)
   if (left.length > 0)

@@ -17,6 +17,7 @@ export interface Services {
   iotData: IoTDataPlaneClient
   sockets: ApiGatewayManagementApiClient
   archive: Objects
+  exports: Objects
   /** Opened by the commands that need it only. */
   accounts: () => Promise<Accounts>
 }

@@ -19,6 +19,7 @@ import {
 import { iotDataEndpoint } from '../gateways/endpoint.ts'
 import { AMAZON_ROOT_CAS } from '../gateways/amazon-root-cas.ts'
 import { frame } from '../runtime/frame.ts'
+import { Objects } from '../runtime/objects.ts'
 import { openPostgres } from '../runtime/postgres.ts'
 import { openRedis } from '../runtime/redis.ts'
 import { sealingKey } from '../runtime/seal-secret.ts'
@@ -33,6 +34,8 @@ const environment = readEnvironment({
   ...accountsEnvironment,
   ...alarmEnvironment,
   FAN_OUT_QUEUE_URL: v.pipe(v.string(), v.url()),
+  EXPORT_QUEUE_URL: v.pipe(v.string(), v.url()),
+  EXPORTS_BUCKET: v.string(),
   STAGE: v.string(),
   API_URL: v.pipe(v.string(), v.url()),
   REALTIME_URL: v.pipe(v.string(), v.url()),
@@ -56,6 +59,8 @@ const services = {
   sqs: new SQSClient(),
   fanOutQueueUrl: environment.FAN_OUT_QUEUE_URL,
   alarmQueueUrl: environment.ALARM_QUEUE_URL,
+  exportQueueUrl: environment.EXPORT_QUEUE_URL,
+  exports: new Objects(environment.EXPORTS_BUCKET),
   webhookKey: sealingKey(environment.WEBHOOK_KEY_SECRET_ARN),
   accounts: () => (accounts ??= openedAccounts()),
   apiUrl: environment.API_URL.replace(/\/$/, ''),

@@ -67,6 +67,9 @@ import { route as deleteAlarmWebhook } from './routes/delete-alarm-webhook.ts'
 import { route as getMyNotifications } from './routes/get-my-notifications.ts'
 import { route as changeMyNotifications } from './routes/change-my-notifications.ts'
 import { route as testAlarmWebhook } from './routes/test-alarm-webhook.ts'
+import { route as createExport } from './routes/create-export.ts'
+import { route as getExport } from './routes/get-export.ts'
+import { route as listExports } from './routes/list-exports.ts'
 import { route as tryAlarmRule } from './routes/try-alarm-rule.ts'
 import type { Route } from './route.ts'
 
@@ -92,6 +95,9 @@ export const routes: readonly Route[] = [
   getMachineCompletenessStrip,
   getPlantCompleteness,
   getCompleteness,
+  createExport,
+  listExports,
+  getExport,
   listGateways,
   getGateway,
   listGatewayConnections,

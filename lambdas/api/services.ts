@@ -6,6 +6,7 @@ import type { Kysely } from 'kysely'
 import type { Database } from '../data/database.ts'
 import type { Accounts } from '../runtime/accounts.ts'
 import type { Resolve } from '../runtime/public-address.ts'
+import type { Objects } from '../runtime/objects.ts'
 import type { Redis } from '../runtime/redis.ts'
 import type { RateLimits } from './rate-limit.ts'
 
@@ -21,10 +22,13 @@ export interface Services {
   sockets: ApiGatewayManagementApiClient
   /** Opened by the routes that need it only. */
   accounts: () => Promise<Accounts>
-  /** For work to the fan-out, and to the deliveries of alarms. */
+  /** For work to the fan-out, to the deliveries of alarms, and to the worker of exports. */
   sqs: SQSClient
   fanOutQueueUrl: string
   alarmQueueUrl: string
+  exportQueueUrl: string
+  /** Files of exports. */
+  exports: Objects
   /** Seals the secrets of webhooks. */
   webhookKey: () => Promise<Buffer>
   /** Of hosts that people name. */

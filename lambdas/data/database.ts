@@ -2,6 +2,7 @@ import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 import type { AlarmEvent, QuietHours } from '../../schemas/alarm-requests.ts'
 import type { AlarmCondition, Severity } from '../../schemas/alarms.ts'
 import type { Lifecycle } from '../../schemas/api.ts'
+import type { ExportFailure, ExportFormat } from '../../schemas/exports.ts'
 import type { Role } from '../../schemas/permissions.ts'
 import type { DeadLetterCode } from '../../schemas/error-codes.ts'
 import type { ConnectionState, MachineState } from '../../schemas/live.ts'
@@ -42,6 +43,7 @@ export interface Database {
   archive_queue: ArchiveQueue
   archive_files: ArchiveFiles
   archived_seqs: ArchivedSeqs
+  exports: Exports
 }
 
 export interface Tenants {
@@ -470,4 +472,23 @@ export interface ArchivedSeqs {
   day: number
   /** Multirange as text. */
   seqs: string
+}
+
+export interface Exports {
+  id: string
+  tenant_id: string
+  machine_id: string
+  user_id: string
+  format: ExportFormat
+  tags: string[]
+  from_ts: number
+  to_ts: number
+  created_at: number
+  asked_at: number
+  busy_until: number | null
+  percent: Generated<number>
+  rows: number | null
+  bytes: number | null
+  finished_at: number | null
+  failure: ExportFailure | null
 }

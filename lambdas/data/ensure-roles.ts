@@ -9,6 +9,7 @@ const roles = [
   'iot_gateways',
   'iot_alarms',
   'iot_archive',
+  'iot_exports',
 ]
 
 /**

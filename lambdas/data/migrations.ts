@@ -13,6 +13,7 @@ import * as reconcilingGateways from './migrations/0011-reconciling-gateways.ts'
 import * as alarms from './migrations/0012-alarms.ts'
 import * as writeAlarms from './migrations/0012-write-alarms.ts'
 import * as archive from './migrations/0013-archive.ts'
+import * as exports from './migrations/0014-exports.ts'
 
 /**
  * Every migration, by the name under which the database remembers it. A record and no folder scan, as they are bundled.
@@ -33,4 +34,5 @@ export const migrations: Record<string, Migration> = {
   '0012-alarms': alarms,
   '0012-write-alarms': writeAlarms,
   '0013-archive': archive,
+  '0014-exports': exports,
 }

@@ -1,6 +1,7 @@
 import { zstdDecompressSync } from 'node:zlib'
 import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetRead } from 'hyparquet'
 import type { SampleColumns } from './sample-block.ts'
+import { COLUMN_NAMES } from './sample-schema.ts'
 
 const compressors = { ZSTD: (bytes: Uint8Array) => zstdDecompressSync(bytes) }
 
@@ -38,6 +39,47 @@ async function readRows<Names extends Name>(
     },
   })
   return columns as Pick<SampleColumns, Names>
+}
+
+export interface SamplesOf {
+  machineId: string
+  tags: ReadonlySet<string>
+  /** Epoch ms; `to` is not included. */
+  from: number
+  to: number
+}
+
+/** These samples of a file, a row group at a time, in its order. Row groups of other machines are not read. */
+export async function* samplesIn(file: AsyncBuffer, wanted: SamplesOf): AsyncGenerator<SampleColumns> {
+  const metadata = await parquetMetadataAsync(file)
+  let rowStart = 0
+  for (const group of metadata.row_groups) {
+    const rowEnd = rowStart + Number(group.num_rows)
+    if (mayHold(group, 'machine_id', wanted.machineId))
+      yield chosen(await readRows(file, metadata, COLUMN_NAMES, { rowStart, rowEnd }), wanted)
+    rowStart = rowEnd
+  }
+}
+
+/** By the bounds that the writer has noted whole. */
+function mayHold({ columns }: FileMetaData['row_groups'][0], name: Name, value: string): boolean {
+  const { min_value: least, max_value: greatest } =
+    columns.find(({ meta_data }) => meta_data?.path_in_schema[0] === name)?.meta_data?.statistics ?? {}
+  return least === undefined || greatest === undefined || (String(least) <= value && value <= String(greatest))
+}
+
+function chosen(columns: SampleColumns, { machineId, tags, from, to }: SamplesOf): SampleColumns {
+  const rows: number[] = []
+  for (let row = 0; row < columns.ts.length; row += 1) {
+    if (columns.machine_id[row] !== machineId || !tags.has(columns.tag[row]!)) continue
+    const ts = Number(columns.ts[row])
+    if (ts >= from && ts < to) rows.push(row)
+  }
+  const picked = Object.entries(columns).map(([name, data]: [string, ArrayLike<unknown>]) => {
+    const values = rows.map((row) => data[row])
+    return [name, data instanceof BigInt64Array ? BigInt64Array.from(values as bigint[]) : values]
+  })
+  return Object.fromEntries(picked) as SampleColumns
 }
 
 /** What is in a file, read row by row: a message is the samples of one machine and seq, which one row group holds all. */

@@ -1,12 +1,10 @@
 import { zstdCompressSync } from 'node:zlib'
 import { fileWriter, ParquetWriter } from 'hyparquet-writer'
 import type { SampleColumns } from './sample-block.ts'
-import { ENCODINGS, SAMPLE_SCHEMA } from './sample-schema.ts'
+import { COLUMN_NAMES, ENCODINGS, SAMPLE_SCHEMA } from './sample-schema.ts'
 
 /** A row group's column is one page: what repeats is far apart, and zstd looks within a page only. */
 const ONE_PAGE = 2 ** 30
-
-const COLUMN_NAMES = SAMPLE_SCHEMA.slice(1).map(({ name }) => name as keyof SampleColumns)
 
 /** Whole texts as bounds, so that a reader skips the row groups of other machines. */
 const NEVER_TRUNCATED = 256

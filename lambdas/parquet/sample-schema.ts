@@ -7,6 +7,7 @@
  * than a row group may have is cut by time.
  */
 import type { SchemaElement } from 'hyparquet'
+import type { SampleColumns } from './sample-block.ts'
 
 /** A number as it is, a boolean as 0 or 1 in `value`, a string in `text`; a tag that could not be read has neither. */
 export type SampleKind = 'number' | 'boolean' | 'string' | 'null'
@@ -31,6 +32,8 @@ const columns: SchemaElement[] = [
 ]
 
 export const SAMPLE_SCHEMA: SchemaElement[] = [{ name: 'samples', num_children: columns.length }, ...columns]
+
+export const COLUMN_NAMES = columns.map(({ name }) => name as keyof SampleColumns)
 
 /** Measured on noisy values: times and values are smallest as they are, left to zstd; seqs grow by one each. */
 export const ENCODINGS = { ts: 'PLAIN', received_at: 'PLAIN', value: 'PLAIN', seq: 'DELTA_BINARY_PACKED' } as const

@@ -43,8 +43,10 @@ export class Objects {
     await this.put(key, createReadStream(path), contentType)
   }
 
-  async get(Key: string): Promise<Uint8Array<ArrayBuffer>> {
-    const { Body } = await this.#client.send(new GetObjectCommand({ Bucket: this.#Bucket, Key }))
+  /** All of it, or the bytes from `start` on and before `end`. */
+  async get(Key: string, part?: { start: number; end: number }): Promise<Uint8Array<ArrayBuffer>> {
+    const Range = part && `bytes=${part.start}-${part.end - 1}`
+    const { Body } = await this.#client.send(new GetObjectCommand({ Bucket: this.#Bucket, Key, Range }))
     return (await Body!.transformToByteArray()) as Uint8Array<ArrayBuffer>
   }
 

@@ -20,6 +20,7 @@ import { migrateDatabase } from '../../lambdas/data/migrate-database.ts'
 import { rollUpNext } from '../../lambdas/data/roll-up.ts'
 import { enqueueFinishedHours, HOUR_MS } from '../../lambdas/data/rollup-queue.ts'
 import { logger } from '../../lambdas/runtime/frame.ts'
+import { Objects } from '../../lambdas/runtime/objects.ts'
 import { openPostgres, openPostgresAsMaster } from '../../lambdas/runtime/postgres.ts'
 import { openRedis } from '../../lambdas/runtime/redis.ts'
 import { removePostgresData } from '../../local/postgres-home.ts'
@@ -89,6 +90,8 @@ export async function benchHistory(): Promise<Figure[]> {
           sqs: new SQSClient({ region: 'us-east-1' }),
           fanOutQueueUrl: '',
           alarmQueueUrl: '',
+          exportQueueUrl: '',
+          exports: new Objects('none'),
           webhookKey: () => Promise.reject(new Error('history seals nothing')),
           apiUrl: '',
           realtimeUrl: '',

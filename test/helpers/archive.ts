@@ -38,6 +38,8 @@ export async function startObjects() {
     download,
     /** How many rows it gives. */
     ask: async (sql: string) => (await connection.runAndReadAll(sql)).currentRowCount,
+    /** The rows of a query of files that it names. */
+    read: async (sql: string) => (await connection.runAndReadAll(sql)).getRowObjectsJson(),
     /** The rows of a query in which `samples` is the table that Athena has; undefined when there is no file at all. */
     async query(sql: string): Promise<Record<string, unknown>[] | undefined> {
       const glob = await download()

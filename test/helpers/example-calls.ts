@@ -70,6 +70,11 @@ const EXAMPLES: Record<Operation | OpenOperation, MakeCall> = {
   }),
   getPlantCompleteness: ofPlant,
   getCompleteness: ofNothing,
+  createExport: ({ machineId }) => ({
+    body: { machineId, tags: ['temperature'], from: 0, to: 86_400_000, format: 'csv' },
+  }),
+  listExports: ofNothing,
+  getExport: ({ exportId }) => ({ params: { exportId } }),
   listGateways: ofNothing,
   getGateway: ofGateway,
   listGatewayConnections: ofGateway,

@@ -2,6 +2,7 @@
 import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi'
 import { IoTClient } from '@aws-sdk/client-iot'
 import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
+import { S3Client } from '@aws-sdk/client-s3'
 import { SQSClient } from '@aws-sdk/client-sqs'
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
 import { randomUUID } from 'node:crypto'
@@ -13,6 +14,7 @@ import { findRoute } from '../../lambdas/api/find-route.ts'
 import { routes } from '../../lambdas/api/routes.ts'
 import type { Services } from '../../lambdas/api/services.ts'
 import type { Database } from '../../lambdas/data/database.ts'
+import { Objects } from '../../lambdas/runtime/objects.ts'
 import { openPostgres } from '../../lambdas/runtime/postgres.ts'
 import { openRedis } from '../../lambdas/runtime/redis.ts'
 import { Problem } from '../../schemas/api.ts'
@@ -54,6 +56,8 @@ export interface HttpApi {
   close(): Promise<void>
 }
 
+const TEST_ACCESS = { accessKeyId: 'test', secretAccessKey: 'test' }
+
 export async function startHttpApi(overrides: Partial<Services> = {}): Promise<HttpApi> {
   const database = await createDatabase()
   const { PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD } = database.environment('iot_api') as Record<
@@ -69,15 +73,17 @@ export async function startHttpApi(overrides: Partial<Services> = {}): Promise<H
     db: postgres.db,
     redis,
     iotData: new IoTDataPlaneClient({ region: 'us-east-1', endpoint: 'http://127.0.0.1:1', maxAttempts: 1 }),
-    iot: new IoTClient({ region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }),
+    iot: new IoTClient({ region: 'us-east-1', credentials: TEST_ACCESS }),
     sockets: new ApiGatewayManagementApiClient({ region: 'us-east-1', endpoint: 'http://127.0.0.1:1', maxAttempts: 1 }),
     accounts: async () => (await startedFirebase()).accounts,
     sqs: new SQSClient({
       ...{ region: 'us-east-1', endpoint: 'http://127.0.0.1:1', maxAttempts: 1 },
-      credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+      credentials: TEST_ACCESS,
     }),
     fanOutQueueUrl: 'http://127.0.0.1:1/000000000000/fan-out.fifo',
     alarmQueueUrl: 'http://127.0.0.1:1/000000000000/alarms',
+    exportQueueUrl: 'http://127.0.0.1:1/000000000000/exports',
+    exports: new Objects('exports', new S3Client({ region: 'us-east-1', credentials: TEST_ACCESS })),
     webhookKey: () => Promise.resolve(Buffer.alloc(32, 7)),
     stage: 'test',
     apiUrl: 'https://api.example.com',

@@ -17,6 +17,7 @@ export interface Place {
   alarmId: string
   ruleId: string
   webhookId: string
+  exportId: string
   /** Ids and names that nobody may be told who may not see the place; those of the company besides. */
   traces: string[]
   tenantTraces: string[]
@@ -52,6 +53,13 @@ async function createPlace(
   const [machineId] = (await createMachines(master, tenantId, plantId, 1)) as [string]
   const machine = `press-${plant}`
   await master.query('update machines set slug = $1, name = $1 where id = $2', [machine, machineId])
+
+  const exportId = uuidv7()
+  await master.query(
+    `insert into exports (id, tenant_id, machine_id, user_id, format, tags, from_ts, to_ts, created_at, asked_at, finished_at)
+     values ($1, $2, $3, $1, 'csv', '{temperature}', 0, 1, $4, $4, $4)`,
+    [exportId, tenantId, machineId, Date.now()],
+  )
 
   const newDeadLetter = async () => {
     const id = uuidv7()
@@ -117,9 +125,9 @@ async function createPlace(
   const [thingName, deadLetterId, userId] = [await newGateway(), await newDeadLetter(), await newUser()]
   const [alarmId, ruleId, webhookId] = [await newAlarm(), await newAlarmRule(), await newWebhook()]
   return {
-    ...{ tenantId, plantId, annexId, machineId, thingName, deadLetterId, userId, alarmId, ruleId, webhookId },
+    ...{ tenantId, plantId, annexId, machineId, thingName, deadLetterId, userId, alarmId, ruleId, webhookId, exportId },
     // The names of machine, gateway and annex contain that of the plant.
-    traces: [plantId, annexId, plant, machineId, deadLetterId, alarmId, ruleId, webhookId],
+    traces: [plantId, annexId, plant, machineId, deadLetterId, alarmId, ruleId, webhookId, exportId],
     tenantTraces: [tenantId, slug],
     ...{ newDeadLetter, newGateway, newUser, newAlarm, newAlarmRule, newWebhook },
   }

@@ -19,7 +19,8 @@ export interface TestDatabase {
       | 'iot_quarantine'
       | 'iot_gateways'
       | 'iot_alarms'
-      | 'iot_archive',
+      | 'iot_archive'
+      | 'iot_exports',
   ): Record<string, string>
   /** Ends the connections of the roles and refuses new ones, or lets them in again. */
   letIn(open: boolean): Promise<void>

@@ -21,6 +21,7 @@ const VALUES: Record<string, Record<string, unknown>> = {
   alarm_outbox: { type: 'raised' },
   alarm_rules: { severity: 'high' },
   archive_files: { state: 'live' },
+  exports: { format: 'csv' },
   gateway_certificates: { state: 'requested' },
   gateway_connections: { connection: 'online' },
   quarantine: { queue: 'telemetry' },

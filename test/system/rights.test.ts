@@ -11,7 +11,8 @@ import { ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/c
 import pg from 'pg'
 import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest'
 import type { AlarmPage, CreatedAlarmWebhook } from '../../schemas/alarm-requests.ts'
-import type { CreatedGateway, DeadLetterPage, PlantPage } from '../../schemas/api.ts'
+import type { CreatedGateway, DeadLetterPage, MachinePage, PlantPage } from '../../schemas/api.ts'
+import type { Export, ExportWithUrl } from '../../schemas/exports.ts'
 import type { LiveServerMessage } from '../../schemas/live.ts'
 import { Assembly } from '../../local/assembly/assembly.ts'
 import { functionResources } from '../../local/assembly/read-functions.ts'
@@ -84,6 +85,7 @@ it('refuses a function what its role does not grant, in the words of AWS', async
 it('grants no role a statement whose removal would break nothing', async () => {
   await useEveryRight()
   await archiveOldDay()
+  await exportOldDay()
   await useRightsOverAlarms()
   await useRightsOverPeopleAndTenants()
   await vi.waitFor(async () => expect(await unusedStatements(readRoles(assembly))).toEqual([]), {
@@ -205,6 +207,24 @@ async function archiveOldDay(): Promise<void> {
   await database.end()
 }
 
+/** A file of that day and of today, asked for and fetched as a person does. */
+async function exportOldDay(): Promise<void> {
+  const { items } = (await api.get(`/plants/${plant.plantId}/machines`)) as MachinePage
+  const { machineId, state } = items.find(({ slug }) => slug === 'press')!
+  const [from, to] = [Date.now() - 41 * DAY_MS, Date.now()]
+  const wanted = { machineId, tags: Object.keys(state!.values).slice(0, 1), from, to, format: 'csv' }
+  const { exportId } = (await api.post('/exports', wanted)) as Export
+  const url = await vi.waitFor(
+    async () => {
+      const one = (await api.get(`/exports/${exportId}`)) as ExportWithUrl
+      expect(one.state).toBe('ready')
+      return one.url!
+    },
+    { timeout: 20_000, interval: 200 },
+  )
+  expect(await (await fetch(url)).text()).toContain(',press,')
+}
+
 async function closeSocketByApi(): Promise<void> {
   const viewer = endpoints.users.find(({ role }) => role === 'viewer')!
   const asViewer = await signIn(endpoints, viewer.email)
@@ -300,10 +320,15 @@ async function useRightsOverPeopleAndTenants(): Promise<void> {
   if (files.status !== 'files') throw new Error(files.message)
   expect((await fetch(files.files[0]!.url)).status).toBe(200)
   const s3 = new S3Client({ endpoint: endpoints.s3.url, region, credentials: administrator, forcePathStyle: true })
-  const object = { Bucket: endpoints.s3.buckets.archive!, Key: 'readings/tenant=rights/date=2026-01-01/x.parquet' }
-  await s3.send(new PutObjectCommand({ ...object, Body: 'x' }))
+  const { archive, exports } = endpoints.s3.buckets
+  const objects = [
+    { Bucket: archive, Key: 'readings/tenant=rights/date=2026-01-01/x.parquet' },
+    { Bucket: exports, Key: 'exports/tenant=rights/x.csv' },
+  ]
+  for (const object of objects) await s3.send(new PutObjectCommand({ ...object, Body: 'x' }))
   await admin({ command: 'tenant delete', slug: 'rights', cursor: 'archive:' })
-  await expect(s3.send(new HeadObjectCommand(object))).rejects.toMatchObject({ name: 'NotFound' })
+  for (const object of objects)
+    await expect(s3.send(new HeadObjectCommand(object))).rejects.toMatchObject({ name: 'NotFound' })
   s3.destroy()
 }
 

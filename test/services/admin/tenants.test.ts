@@ -56,6 +56,7 @@ beforeAll(async () => {
     iot: iot.iot,
     iotData: iot.iotData,
     archive: store.objects,
+    exports: store.objects,
     sockets: live,
     accounts: api.services.accounts,
   }
@@ -95,6 +96,7 @@ async function fill(): Promise<Company> {
   const fileId = uuid()
   await store.objects.put(`readings/tenant=${slug}/date=1970-01-02/${fileId}.parquet`, Buffer.from(slug), 'text/plain')
   await store.objects.put(`staging/tenant=${slug}/date=1970-01-02/left.parquet`, Buffer.from(slug), 'text/plain')
+  await store.objects.put(`exports/tenant=${slug}/${fileId}.csv`, Buffer.from(slug), 'text/plain')
   const ruleId = uuid()
   const rows: [text: string, values: unknown[]][] = [
     [
@@ -117,6 +119,11 @@ async function fill(): Promise<Company> {
     [
       `insert into archive_files values ($1, $2, 1, 'live', 1, 1, 1, sha256($4), 1, $3, 1, 1)`,
       [fileId, tenantId, machineId, Buffer.from(slug)],
+    ],
+    [
+      `insert into exports (id, tenant_id, machine_id, user_id, format, tags, from_ts, to_ts, created_at, asked_at)
+       values ($1, $2, $3, $1, 'csv', '{a}', 0, 1, 1, 1)`,
+      [fileId, tenantId, machineId],
     ],
     [`insert into full_seqs values ($2, $1, '{[0,1024)}')`, [tenantId, machineId]],
     [`insert into gateway_connections values ($1, $2, 1, 'online', null, null, false)`, [tenantId, gatewayId]],
@@ -234,7 +241,9 @@ describe('deleting a tenant', () => {
     const done = await deleted()
     expect(done).toMatchObject({ status: 'deleted', message: `nothing is left of ${ours.slug}` })
     if (done.status !== 'deleted') throw new Error('not deleted')
-    expect(Object.keys(done.counts)).toEqual(expect.arrayContaining(['audit_log', 'machines', 'archive', 'redis']))
+    expect(Object.keys(done.counts)).toEqual(
+      expect.arrayContaining(['audit_log', 'machines', 'objects in S3', 'redis']),
+    )
     expect(Object.values(done.counts).every((count) => count === 0)).toBe(true)
 
     expect(Object.values(await counts(ours.tenantId)).every((count) => count === 0)).toBe(true)
@@ -250,7 +259,7 @@ describe('deleting a tenant', () => {
     expect(Object.values(iot.registry.state.certificates)).toHaveLength(1)
 
     expect((await store.objects.list('')).filter((key) => key.includes(`tenant=${ours.slug}/`))).toEqual([])
-    expect((await store.objects.list('')).filter((key) => key.includes(`tenant=${theirs.slug}/`))).toHaveLength(2)
+    expect((await store.objects.list('')).filter((key) => key.includes(`tenant=${theirs.slug}/`))).toHaveLength(3)
 
     expect(await counts(theirs.tenantId)).toEqual(before)
     expect(firebase.local.find(theirs.uid)).toBeDefined()

@@ -10,7 +10,9 @@ const assembly = mkdtempSync(join(tmpdir(), 'cdk-bundles-'))
 afterAll(() => rmSync(assembly, { recursive: true }))
 
 const functions = houseFunctions(
-  synthesizeInto(assembly, { 'aws:cdk:bundling-stacks': ['Data', 'Archive', 'Alarms', 'Ingest', 'Live', 'Api'] }),
+  synthesizeInto(assembly, {
+    'aws:cdk:bundling-stacks': ['Data', 'Archive', 'Exports', 'Alarms', 'Ingest', 'Live', 'Api'],
+  }),
 )
 // Loaded from a file: `node -e` gives a module globals that it does not have in Lambda.
 const loader = join(assembly, 'load.mjs')

@@ -6,7 +6,7 @@ describe.each(['dev', 'prod'])('stacks of %s', (stage) => {
   const templates = synthesize({ stage })
 
   it('are these, for any account and region', () => {
-    const everywhere = ['Alarms', 'Api', 'Archive', 'Data', 'Ingest', 'Live', 'Monitoring', 'Network', 'Web']
+    const everywhere = ['Alarms', 'Api', 'Archive', 'Data', 'Exports', 'Ingest', 'Live', 'Monitoring', 'Network', 'Web']
     expect(
       Object.keys(templates)
         .filter((stack) => stack !== 'Edge')
@@ -55,6 +55,7 @@ describe.each(['dev', 'prod'])('stacks of %s', (stage) => {
       'Api/ApiUrl',
       'Api/FirebaseServiceAccountSecret',
       'Archive/ArchiveBucketName',
+      'Exports/ExportsBucketName',
       'Ingest/FanOutDeadLettersUrl',
       'Ingest/FanOutQueueUrl',
       'Ingest/LateTelemetryQueueUrl',

@@ -22,6 +22,7 @@ const ENVIRONMENT: Record<string, string[]> = {
   Partitions: [...MASTER, 'HISTORY_RETENTION_DAYS', 'HOT_RETENTION_DAYS'],
   Rollup: POSTGRES,
   Archive: [...POSTGRES, 'ARCHIVE_BUCKET', 'HOT_RETENTION_DAYS'],
+  Exports: [...POSTGRES, 'ARCHIVE_BUCKET', 'EXPORTS_BUCKET', 'EXPORT_QUEUE_URL'],
   Ingest: [...POSTGRES, ...REDIS, ...QUEUES, 'ALARM_QUEUE_URL', 'HOT_RETENTION_DAYS'],
   LateIngest: [...POSTGRES, ...REDIS, ...QUEUES, 'ALARM_QUEUE_URL', 'HOT_RETENTION_DAYS'],
   Status: [...POSTGRES, ...REDIS, ...QUEUES],
@@ -41,13 +42,15 @@ const ENVIRONMENT: Record<string, string[]> = {
     'HISTORY_RETENTION_DAYS',
     'HOT_RETENTION_DAYS',
     'ALARM_QUEUE_URL',
+    'EXPORTS_BUCKET',
+    'EXPORT_QUEUE_URL',
     'FAN_OUT_QUEUE_URL',
     'REALTIME_URL',
     'WEBHOOK_KEY_SECRET_ARN',
   ],
   ReconcileGateways: POSTGRES,
   Authorizer: ['FIREBASE_PROJECT_ID'],
-  Admin: [...POSTGRES, ...REDIS, ...POSTING, ...ACCOUNTS, 'ARCHIVE_BUCKET'],
+  Admin: [...POSTGRES, ...REDIS, ...POSTING, ...ACCOUNTS, 'ARCHIVE_BUCKET', 'EXPORTS_BUCKET'],
 }
 
 describe('functions', () => {

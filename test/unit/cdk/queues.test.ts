@@ -45,13 +45,14 @@ describe.each(['dev', 'prod'])('queues of %s', (stage) => {
     }
   })
 
-  it('have a consumer each; the quarantine takes the dead letters, except those of the fan-out and of alarms', () => {
+  it('have a consumer each; the quarantine takes the dead letters, except those of the fan-out, alarms and exports', () => {
     const consumers = sources.map(({ id, properties }) => [
       queueOf(properties)?.id.slice(0, -8),
       /^[A-Z][a-z]+([A-Z][a-z]+)?(?=Sqs)/.exec(id)?.[0],
     ])
     expect(consumers.toSorted()).toEqual([
       ['AlarmQueue', 'AlarmDelivery'],
+      ['ExportQueue', 'Exports'],
       ['FanOutQueue', 'FanOut'],
       ['LateTelemetryQueue', 'LateIngest'],
       ['RuleErrors', 'Quarantine'],
@@ -64,7 +65,7 @@ describe.each(['dev', 'prod'])('queues of %s', (stage) => {
 
   it('keep what nobody has stored for 14 days, and dead letters in the order of their queue', () => {
     expect(queues.find(({ id }) => id.startsWith('RuleErrors'))?.properties.MessageRetentionPeriod).toBe(FOURTEEN_DAYS)
-    expect(consumed).toHaveLength(5)
+    expect(consumed).toHaveLength(6)
     for (const { id, properties } of consumed) {
       const target = properties.RedrivePolicy?.deadLetterTargetArn['Fn::GetAtt'][0]
       const deadLetters = queues.find((queue) => queue.id === target)

@@ -117,6 +117,7 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
       'AlarmSweep',
       'Api',
       'Archive',
+      'Exports',
       'Ingest',
       'LateIngest',
       'LiveSocket',
