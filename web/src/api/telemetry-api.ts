@@ -27,10 +27,11 @@ import { AuditPage, InvitedUser, UserAccount, UserAccountPage } from '../../../s
 import type { AuditQuery, ChangeUser, CreateUser } from '../../../schemas/people.ts'
 import { type AlarmsApi, createAlarmsApi } from './alarms-api.ts'
 import type { ApiClient } from './client.ts'
+import { createExportsApi, type ExportsApi } from './exports-api.ts'
 import { allItems, queryOf } from './query.ts'
 
 /** The calls that the pages make. Methods with a `cursor` give one page of a list that may be long. */
-export interface TelemetryApi extends AlarmsApi {
+export interface TelemetryApi extends AlarmsApi, ExportsApi {
   me(): Promise<Me>
   /** Plants, machines and gateways with the text in their names. */
   search(text: string): Promise<Found[]>
@@ -88,6 +89,7 @@ export function createTelemetryApi(client: ApiClient): TelemetryApi {
   const machine = (machineId: string) => `/v1/machines/${machineId}`
   return {
     ...createAlarmsApi(client),
+    ...createExportsApi(client),
     me: () => client.get(Me, '/v1/me'),
     async search(text) {
       return (await client.get(SearchAnswer, `/v1/search${queryOf({ text })}`)).items

@@ -1,0 +1,17 @@
+import { expect, it } from 'vitest'
+import { dayOf, dayStart } from '../../../web/src/display/day-start.ts'
+
+it.each([
+  ['2026-01-31', 'America/Argentina/Buenos_Aires', '2026-01-31T03:00:00Z'],
+  ['2026-01-31', 'UTC', '2026-01-31T00:00:00Z'],
+  ['2026-03-29', 'Europe/Madrid', '2026-03-28T23:00:00Z'],
+  ['2026-03-30', 'Europe/Madrid', '2026-03-29T22:00:00Z'],
+  ['2026-10-25', 'Europe/Madrid', '2026-10-24T22:00:00Z'],
+  ['2026-10-26', 'Europe/Madrid', '2026-10-25T23:00:00Z'],
+  ['2026-04-05', 'Pacific/Auckland', '2026-04-04T11:00:00Z'],
+  ['2026-06-01', 'Asia/Kolkata', '2026-05-31T18:30:00Z'],
+])('%s begins in %s at %s', (day, timeZone, begin) => {
+  expect(new Date(dayStart(day, timeZone)).toISOString()).toBe(begin.replace('Z', '.000Z'))
+  expect(dayOf(Date.parse(begin), timeZone)).toBe(day)
+  expect(dayOf(Date.parse(begin) - 1, timeZone)).not.toBe(day)
+})
