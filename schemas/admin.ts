@@ -11,6 +11,7 @@ const Cursor = v.optional(v.string())
 export const AdminCommand = v.variant('command', [
   v.strictObject({ command: v.literal('tenant create'), slug: Slug, name: Name }),
   v.strictObject({ command: v.literal('tenant list') }),
+  v.strictObject({ command: v.literal('tenant costs') }),
   v.strictObject({ command: v.literal('tenant disable'), slug: Slug }),
   v.strictObject({ command: v.literal('tenant enable'), slug: Slug }),
   v.strictObject({ command: v.literal('tenant export'), slug: Slug, table: v.optional(v.string()), cursor: Cursor }),
@@ -58,6 +59,17 @@ export const TenantSummary = v.object({
 })
 export type TenantSummary = v.InferOutput<typeof TenantSummary>
 
+/** What a tenant has sent in so many whole days. */
+export const TenantUsage = v.object({
+  slug: Slug,
+  days: v.number(),
+  messages: v.number(),
+  samples: v.number(),
+  /** Of all of its gateways together. */
+  connectedMinutes: v.number(),
+})
+export type TenantUsage = v.InferOutput<typeof TenantUsage>
+
 export const GatewaySummary = v.object({
   thingName: ThingName,
   tenant: Slug,
@@ -95,6 +107,7 @@ export const AdminAnswer = v.variant('status', [
   v.object({ status: v.picklist(['accepted', 'refused', 'done']), message: v.string() }),
   v.object({ status: v.literal('listed'), message: v.string(), items: v.array(DeadLetter) }),
   v.object({ status: v.literal('tenants'), message: v.string(), items: v.array(TenantSummary) }),
+  v.object({ status: v.literal('usage'), message: v.string(), items: v.array(TenantUsage) }),
   v.object({ status: v.literal('gateways'), message: v.string(), items: v.array(GatewaySummary) }),
   v.object({ status: v.literal('tables'), message: v.string(), tables: v.array(ExportedTable) }),
   /** Rows as lines of JSON, compressed by gzip, in base64. Without a cursor the table is at its end. */

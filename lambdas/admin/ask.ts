@@ -8,6 +8,7 @@ type Ask = (command: AdminCommand) => Promise<AdminAnswer>
 export async function planOf(command: AdminCommand, ask: Ask): Promise<string | undefined> {
   switch (command.command) {
     case 'tenant list':
+    case 'tenant costs':
     case 'tenant export':
     case 'tenant archive':
     case 'gateway list':

@@ -5,6 +5,7 @@ import { AdminCommand } from '../../schemas/admin.ts'
 export const USAGE = `Usage: npm run admin -- <command> [--yes] [--function NAME | --local]
 
   tenant list
+  tenant costs                   what each one's messages cost in a month
   tenant create <tenant> --name NAME
   tenant disable <tenant>        nobody signs in, its gateways' messages become dead letters
   tenant enable <tenant>
@@ -27,6 +28,7 @@ const DEFAULT_FUNCTION = 'iot-telemetry-dev-admin'
 /** Positional arguments of each command, by the names that AdminCommand has for them. */
 const POSITIONALS: Record<Exclude<AdminCommand['command'], 'tenant archive'>, string[]> = {
   'tenant list': [],
+  'tenant costs': [],
   'tenant create': ['slug'],
   'tenant disable': ['slug'],
   'tenant enable': ['slug'],

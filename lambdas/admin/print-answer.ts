@@ -1,6 +1,7 @@
 import type { AdminAnswer, GatewaySummary, TenantSummary } from '../../schemas/admin.ts'
 import type { DeadLetter } from '../../schemas/api.ts'
 import { sizeOf } from './ask.ts'
+import { costLines } from './tenant-costs.ts'
 
 /** What the command line prints of an answer. */
 export function linesOf(answer: AdminAnswer): string[] {
@@ -14,6 +15,8 @@ export function linesOf(answer: AdminAnswer): string[] {
       return [...answer.items.map(deadLetterLine), answer.message]
     case 'tenants':
       return [...answer.items.map(tenantLine), answer.message]
+    case 'usage':
+      return costLines(answer.items)
     case 'gateways':
       return [...answer.items.map(gatewayLine), answer.message]
     case 'deleted':

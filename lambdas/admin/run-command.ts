@@ -6,6 +6,7 @@ import { listDeadLetters, requestRedrive } from '../data/dead-letters.ts'
 import type { Database } from '../data/database.ts'
 import { inTenant } from '../data/tenant-transaction.ts'
 import { nameAccount, reserveUser } from '../data/users.ts'
+import { usageOfTenants } from '../data/tenant-usage.ts'
 import { writeAudit } from '../data/write-audit.ts'
 import { listGatewaysOf, listTenants } from '../data/tenants.ts'
 import { deleteTenant } from './delete-tenant.ts'
@@ -20,6 +21,8 @@ export function runCommand(services: Services, command: AdminCommand, requestId:
       return tenantCreate(services, command, requestId)
     case 'tenant list':
       return tenantList(services)
+    case 'tenant costs':
+      return tenantCosts(services)
     case 'tenant disable':
     case 'tenant enable':
       return disableOrEnableTenant(services, command, requestId)
@@ -48,12 +51,19 @@ async function tenantCreate(
   requestId: string,
 ): Promise<AdminAnswer> {
   const { created, row } = await createTenant(db, command, requestId)
+  if (!created && row.name !== command.name)
+    return refused(`the slug ${row.slug} is taken by "${row.name}": choose another one; nothing was changed`)
   return done(created, row.id, `tenant ${row.slug}`)
 }
 
 async function tenantList({ db }: Services): Promise<AdminAnswer> {
   const items = await listTenants(db)
   return { status: 'tenants', items, message: `${items.length} tenants` }
+}
+
+async function tenantCosts({ db }: Services): Promise<AdminAnswer> {
+  const items = await usageOfTenants(db, Date.now())
+  return { status: 'usage', items, message: `${items.length} tenants` }
 }
 
 async function gatewayList({ db }: Services, { tenant }: Command<'gateway list'>): Promise<AdminAnswer> {

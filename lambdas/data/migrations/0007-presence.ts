@@ -29,7 +29,7 @@ select tenant_id, id, status_at, connection, reason, session_id, false from gate
 
 grant update (heartbeats) on gateways to iot_ingest;
 grant select, insert, update, delete on gateway_connections to iot_ingest;
-grant select on gateway_connections to iot_api;
+grant select on gateway_connections to iot_api, iot_admin;
 alter table gateway_connections enable row level security;
 create policy every_tenant on gateway_connections to iot_ingest, iot_admin using (true) with check (true);
 create policy own_tenant on gateway_connections to iot_api

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { AdminAnswer } from '../../../schemas/admin.ts'
 import { type FirebaseServer, startFirebase } from '../../helpers/firebase-server.ts'
 import { PROJECT } from '../../helpers/firebase-tokens.ts'
+import { createGateway } from '../../helpers/tenants.ts'
 import { createDatabase, type TestDatabase } from '../../helpers/postgres.ts'
 
 type Handler = (event: unknown, context: Context) => Promise<unknown>
@@ -18,6 +19,7 @@ beforeAll(async () => {
   firebase = await startFirebase()
   Object.assign(process.env, database.environment('iot_admin'), {
     ARCHIVE_BUCKET: 'none',
+    EXPORTS_BUCKET: 'none',
     REDIS_URL: inject('redisUrl'),
     FIREBASE_PROJECT_ID: PROJECT,
     FIREBASE_API_KEY: 'key',
@@ -44,6 +46,12 @@ const plant = (of: string, slug: string, province = 'ba') => {
 }
 const user = (of: string, email: string, more: object = {}) => {
   return { command: 'user invite', tenant: of, email, role: 'admin', plants: 'all', ...more }
+}
+
+const DAY_MS = 86_400_000
+const plantOf = async (of: string) => {
+  const answer = await run(plant(of, 'measured-plant'))
+  return 'id' in answer ? answer.id : undefined
 }
 
 describe('admin', () => {
@@ -98,6 +106,7 @@ describe('admin', () => {
       [plant('norpan', 'central', 'cba'), 'exists in province ba'],
       [plant('nobody', 'central'), 'there is no tenant nobody'],
       [{ command: 'tenant create', slug: 'Bad Slug', name: '' }, 'slug: must be'],
+      [{ ...tenant('norpan'), name: 'Norpan SRL' }, 'the slug norpan is taken by "Granix"'],
       [{ command: 'tenant remove', slug: 'norpan' }, 'command'],
     ] as const
     for (const [command, message] of refusals) {
@@ -106,6 +115,45 @@ describe('admin', () => {
       expect(answer.message).toContain(message)
     }
     expect(firebase.local.findByEmail('new@norpan.example')).toBeUndefined()
+  })
+
+  it('counts what a tenant has sent in the days that the archive has, and for how long its gateways were connected', async () => {
+    const made = await run(tenant('measured'))
+    await run(tenant('too-new'))
+    const tenantId = 'id' in made ? made.id : ''
+    const today = Math.floor(Date.now() / DAY_MS)
+    const { master } = database
+    await master.query('update tenants set created_at = $1 where id = $2', [(today - 11) * DAY_MS + 1, tenantId])
+    const gatewayId = await createGateway(master, tenantId, (await plantOf('measured')) ?? '', 'measured-gateway')
+    // In the days that are counted, from the day after it was made to the day before yesterday; and around them.
+    for (const [day, state] of [
+      [today - 11, 'live'],
+      [today - 10, 'live'],
+      [today - 2, 'publishing'],
+      [today - 2, 'staged'],
+      [today - 1, 'live'],
+    ] as const)
+      await master.query(`insert into archive_files values ($1, $2, $3, $4, 100, 1000, 1, sha256('x'), 1, $1, 1, 1)`, [
+        uuid(),
+        tenantId,
+        day,
+        state,
+      ])
+    // Connected before, away for two days, and connected until now.
+    for (const [day, connection] of [
+      [today - 20, 'online'],
+      [today - 9, 'offline'],
+      [today - 7, 'online'],
+    ] as const)
+      await master.query(`insert into gateway_connections values ($1, $2, $3, $4, null, null, false)`, [
+        ...[tenantId, gatewayId, day * DAY_MS, connection],
+      ])
+    const answer = await run({ command: 'tenant costs' })
+    const items = answer.status === 'usage' ? answer.items : []
+    expect(items.find(({ slug }) => slug === 'measured')).toEqual({
+      ...{ slug: 'measured', days: 9, messages: 200, samples: 2000, connectedMinutes: 7 * 24 * 60 },
+    })
+    expect(items.find(({ slug }) => slug === 'too-new')).toMatchObject({ days: 0, messages: 0 })
   })
 
   it('lists and redrives the dead letters of no tenant, and reaches none of a tenant', async () => {
