@@ -1,4 +1,4 @@
-import { Annotations, App, Aspects, Tags, type AppProps, type StackProps, Validations } from 'aws-cdk-lib'
+import { Annotations, App, Aspects, CfnRule, Fn, Tags, type AppProps, type StackProps, Validations } from 'aws-cdk-lib'
 import { Alarm } from 'aws-cdk-lib/aws-cloudwatch'
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
 import { AwsSolutionsChecks } from 'cdk-nag'
@@ -25,6 +25,9 @@ const FEATURE_FLAGS = {
   '@aws-cdk/core:checkSecretUsage': true,
   '@aws-cdk/aws-iam:minimizePolicies': true,
 }
+
+const NO_FIREBASE_PROJECT =
+  'No Firebase project is set, so nobody could sign in: add -c firebaseProjectId=… -c firebaseApiKey=…'
 
 /**
  * All stacks of one stage, for any account and region. Each stack reads the ones above it, never one below.
@@ -67,11 +70,14 @@ export function telemetryApp(props: AppProps = {}): App {
   acknowledge(app, acknowledgedRules(settings))
   if (settings.production && settings.alarmEmail === undefined)
     Annotations.of(network).addWarningV2('iot-telemetry:alarms', 'Nobody is told of alarms: add -c alarmEmail=…')
-  if (settings.firebase.projectId === DEMO_FIREBASE_PROJECT)
-    Annotations.of(api).addWarningV2(
-      'iot-telemetry:firebase',
-      'No Firebase project is set, so nobody could sign in: add -c firebaseProjectId=… -c firebaseApiKey=…',
-    )
+  if (settings.firebase.projectId === DEMO_FIREBASE_PROJECT) {
+    Annotations.of(api).addWarningV2('iot-telemetry:firebase', `${NO_FIREBASE_PROJECT}; no deployment is taken without`)
+    // The laptop runs these templates without a project of Google's. CloudFormation refuses them before it changes anything.
+    for (const stack of app.node.children)
+      new CfnRule(stack, 'FirebaseProject', {
+        assertions: [{ assert: Fn.conditionEquals(DEMO_FIREBASE_PROJECT, ''), assertDescription: NO_FIREBASE_PROJECT }],
+      })
+  }
   if (settings.mailFrom === DEMO_MAIL_FROM)
     Annotations.of(alarms).addWarningV2(
       'iot-telemetry:mail',

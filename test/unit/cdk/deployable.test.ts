@@ -126,3 +126,27 @@ function circle(ids: string[], uses: (id: string) => string[]): string[] | undef
   }
   return undefined
 }
+
+describe('a deployment without a Firebase project', () => {
+  interface Rules {
+    Rules?: Record<string, { Assertions: { Assert: unknown; AssertDescription: string }[] }>
+  }
+  const rulesOf = (context: Record<string, string>) =>
+    Object.values(synthesize(context)).map((template) => (template as Rules).Rules?.['FirebaseProject'])
+
+  it('is refused by CloudFormation, stack by stack, before it changes anything', () => {
+    const rules = rulesOf({ stage: 'prod' })
+    expect(rules.length).toBeGreaterThan(9)
+    for (const rule of rules)
+      expect(rule?.Assertions).toEqual([
+        {
+          Assert: { 'Fn::Equals': ['demo-iot-telemetry', ''] },
+          AssertDescription: expect.stringContaining('add -c firebaseProjectId=') as string,
+        },
+      ])
+  })
+
+  it('is taken with one', () => {
+    expect(rulesOf({ firebaseProjectId: 'plant-telemetry', firebaseApiKey: 'key' }).every((rule) => !rule)).toBe(true)
+  })
+})
