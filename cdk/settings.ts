@@ -82,13 +82,15 @@ export interface Settings extends StageSettings {
   alarmEmail?: string
   /** The web ACL that the Edge stack has made in us-east-1; absent: the page has none. */
   webAclArn?: string
+  /** `owner/name` of the repository whose jobs may deploy; absent: there is no stack for them. */
+  githubRepository?: string
 }
 
 const WEB_ACL_ARN = /^arn:aws[\w-]*:wafv2:us-east-1:\d{12}:global\/webacl\/\S+$/
 
 /**
  * The settings of context `stage` (dev when absent), with `ingestProfile`, `mailFrom`, `pageUrl`, `firebaseProjectId`, `firebaseApiKey`,
- * `analysts`, `alarmEmail` and `webAclArn` over them. Throws, naming what is allowed, when a name is unknown.
+ * `analysts`, `alarmEmail`, `webAclArn` and `githubRepository` over them. Throws, naming what is allowed, when a name is unknown.
  */
 export function settingsFrom(context: (key: string) => unknown): Settings {
   const stage = choose('stage', context('stage') ?? 'dev', STAGES)
@@ -99,6 +101,9 @@ export function settingsFrom(context: (key: string) => unknown): Settings {
   const pageUrl = optional('pageUrl', context)
   if (pageUrl !== undefined && !/^https:\/\/[\w.-]+$/.test(pageUrl))
     throw new Error(`context pageUrl=${pageUrl} must be an origin: https:// and a host, and nothing after it`)
+  const githubRepository = optional('githubRepository', context)
+  if (githubRepository !== undefined && !/^[\w.-]+\/[\w.-]+$/.test(githubRepository))
+    throw new Error(`context githubRepository=${githubRepository} must be OWNER/NAME`)
   if (webAclArn !== undefined && !WEB_ACL_ARN.test(webAclArn))
     throw new Error(
       `context webAclArn=${webAclArn} is not the ARN of a web ACL for CloudFront (output WebAclArn of the Edge stack)`,
@@ -117,6 +122,7 @@ export function settingsFrom(context: (key: string) => unknown): Settings {
     ...(alarmEmail !== undefined && { alarmEmail }),
     ...(webAclArn !== undefined && { webAclArn }),
     ...(pageUrl !== undefined && { pageUrl }),
+    ...(githubRepository !== undefined && { githubRepository }),
   }
 }
 

@@ -14,6 +14,7 @@ import { IngestStack } from './stacks/ingest.ts'
 import { LiveStack } from './stacks/live.ts'
 import { MonitoringStack } from './stacks/monitoring.ts'
 import { NetworkStack } from './stacks/network.ts'
+import { PipelineStack } from './stacks/pipeline.ts'
 import { WebStack } from './stacks/web.ts'
 
 /**
@@ -78,6 +79,9 @@ export function telemetryApp(props: AppProps = {}): App {
         assertions: [{ assert: Fn.conditionEquals(DEMO_FIREBASE_PROJECT, ''), assertDescription: NO_FIREBASE_PROJECT }],
       })
   }
+  // Of an account, not of a stage.
+  if (settings.githubRepository !== undefined)
+    new PipelineStack(app, 'Pipeline', { stackName: 'iot-telemetry-pipeline' }, settings.githubRepository)
   if (settings.mailFrom === DEMO_MAIL_FROM)
     Annotations.of(alarms).addWarningV2(
       'iot-telemetry:mail',
