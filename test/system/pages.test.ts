@@ -211,6 +211,28 @@ it('a rule is tried before it is saved, its alarm comes into the open page, and 
   await admin.locator('[data-webhook="Guardia"]').waitFor({ state: 'detached', ...WAIT })
 }, 120_000)
 
+it('a file of readings is asked for, made, and fetched', async () => {
+  await admin.goto(`/plants/${PLANT}/machines/bomba-7?tags=temperature`)
+  await admin.getByTestId('export-open').click()
+  const dialog = admin.getByTestId('dialog')
+  await dialog.waitFor(WAIT)
+  const ticked = dialog.locator('[data-testid="export-tag"]:checked')
+  await ticked.uncheck()
+  expect(await dialog.getByTestId('export-problem').textContent()).toContain('variable')
+  expect(await dialog.getByTestId('confirm').isDisabled()).toBe(true)
+  await dialog.getByLabel('temperature').check()
+  await dialog.getByTestId('confirm').click()
+  await dialog.locator('[data-testid="export"][data-state="ready"]').waitFor(WAIT)
+  const { violations } = await new AxeBuilder({ page: admin }).include('[data-testid="dialog"]').analyze()
+  expect(violations).toEqual([])
+  const downloading = admin.waitForEvent('download')
+  await dialog.getByTestId('export-fetch').click()
+  const csv = readFileSync(await (await downloading).path(), 'utf8')
+  expect(csv).toMatch(/Z,planta-nandu-3,bomba-7,temperature,96,/)
+  await admin.keyboard.press('Escape')
+  await dialog.waitFor({ state: 'detached' })
+})
+
 it('the machines of a plant are also a table, sorted and searched, and its address keeps that', async () => {
   await admin.goto(`/plants/${PLANT}`)
   await admin.getByTestId('view-table').click()
