@@ -1,4 +1,15 @@
-import { Annotations, App, Aspects, CfnRule, Fn, Tags, type AppProps, type StackProps, Validations } from 'aws-cdk-lib'
+import {
+  Annotations,
+  App,
+  Aspects,
+  CfnRule,
+  Fn,
+  Stack,
+  Tags,
+  type AppProps,
+  type StackProps,
+  Validations,
+} from 'aws-cdk-lib'
 import { Alarm } from 'aws-cdk-lib/aws-cloudwatch'
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
 import { AwsSolutionsChecks } from 'cdk-nag'
@@ -74,7 +85,7 @@ export function telemetryApp(props: AppProps = {}): App {
   if (settings.firebase.projectId === DEMO_FIREBASE_PROJECT) {
     Annotations.of(api).addWarningV2('iot-telemetry:firebase', `${NO_FIREBASE_PROJECT}; no deployment is taken without`)
     // The laptop runs these templates without a project of Google's. CloudFormation refuses them before it changes anything.
-    for (const stack of app.node.children)
+    for (const stack of app.node.children.filter((child) => child instanceof Stack))
       new CfnRule(stack, 'FirebaseProject', {
         assertions: [{ assert: Fn.conditionEquals(DEMO_FIREBASE_PROJECT, ''), assertDescription: NO_FIREBASE_PROJECT }],
       })

@@ -26,6 +26,8 @@ export const METRICS = {
   ArchiveVerificationFailed: { unit: 'Count', services: ['archive'], by: 'service' },
   DeadLetters: { unit: 'Count', services: ['ingest', 'status'], by: 'errorCode' },
   DuplicateMessages: { unit: 'Count', services: ['ingest'], by: 'tenant' },
+  ExportsFailed: { unit: 'Count', services: ['exports'], by: 'service' },
+  ExportsMade: { unit: 'Count', services: ['exports'], by: 'service' },
   FramesDropped: { unit: 'Count', services: ['fan-out'], by: 'service' },
   FramesPosted: { unit: 'Count', services: ['fan-out'], by: 'service' },
   GatewayDifferences: { unit: 'Count', services: ['reconcile-gateways'], by: 'service', isGauge: true },
@@ -45,7 +47,11 @@ export const METRICS = {
   RefusedRanges: { unit: 'Count', services: ['status'], by: 'service' },
   /** Answered with a status of 500 or above: it is us. */
   RequestsFailed: { unit: 'Count', services: ['api'], by: 'service' },
-  RetriedMessages: { unit: 'Count', services: ['ingest', 'status', 'quarantine', 'alarm-delivery'], by: 'service' },
+  RetriedMessages: {
+    unit: 'Count',
+    services: ['ingest', 'status', 'quarantine', 'alarm-delivery', 'exports'],
+    by: 'service',
+  },
   RollupHoursWaiting: { unit: 'Count', services: ['rollup'], by: 'service', isGauge: true },
   StatusMessages: { unit: 'Count', services: ['status'], by: 'tenant' },
   StatusPipelineBehind: { unit: 'Count', services: ['presence-sweep'], by: 'service', isGauge: true },

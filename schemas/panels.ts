@@ -60,6 +60,7 @@ export const PANELS: readonly Panel[] = [
     of: ['RollupHoursWaiting', 'ArchiveDaysLate', 'GatewayDifferences'],
     statistic: 'Maximum',
   },
+  { title: 'Exports made, and failed', of: ['ExportsMade', 'ExportsFailed'], statistic: 'Sum' },
   { title: 'Heartbeats and wills, by tenant', of: ['StatusMessages'], statistic: 'Sum' },
   { title: 'Dead letters taken, and sent again', of: ['QuarantinedMessages', 'RedrivenMessages'], statistic: 'Sum' },
   {

@@ -39,9 +39,11 @@ export const handler = frame(async (event: SQSEvent, context: Context): Promise<
   for (const record of event.Records) {
     try {
       const item = v.parse(ExportWorkItem, JSON.parse(record.body))
-      logger.info('Export', { ...item, outcome: await makeExport(services, item) })
+      const outcome = await makeExport(services, item)
+      if (outcome === 'made') metrics.addMetric('ExportsMade', 'Count', 1)
+      logger.info('Export', { ...item, outcome })
     } catch (error) {
-      metrics.addMetric('ExportFailed', 'Count', 1)
+      metrics.addMetric('ExportsFailed', 'Count', 1)
       logger.error('An export could not be made; it comes back', { body: record.body, error: error as Error })
       failed.push(record)
     }

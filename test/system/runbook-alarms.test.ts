@@ -157,6 +157,8 @@ const WAITING: Record<string, (time: QueueTime) => void> = {
   'Database: storage runs out': ({ fillDisk }) => fillDisk(15),
   'Alarm delivery: dead letters': ({ giveUp }) => giveUp('AlarmQueue'),
   'Alarm delivery: messages wait too long': ({ letWait }) => letWait('AlarmQueue', 60),
+  'Exports: dead letters': ({ giveUp }) => giveUp('ExportQueue'),
+  'Exports: messages wait too long': ({ letWait }) => letWait('ExportQueue', 30),
   'Live fan-out: dead letters': ({ giveUp }) => giveUp('FanOutQueue'),
   'Live fan-out: messages wait too long': ({ letWait }) => letWait('FanOutQueue', 1),
   'Telemetry: messages wait too long': ({ letWait }) => letWait('TelemetryQueue', 5),

@@ -106,6 +106,15 @@ const LISTS: Record<string, List> = {
         [id(place), tenantId, moment(place)],
       ),
   },
+  listExports: {
+    ...{ path: () => '/exports', order: 'descending', field: 'exportId' },
+    insert: ({ master, tenantId, machineId }, place) =>
+      master.query(
+        `insert into exports (id, tenant_id, machine_id, user_id, format, tags, from_ts, to_ts, created_at, asked_at)
+         values ($1, $2, $3, $1, 'csv', '{a}', 0, 1, $4, $4)`,
+        [id(place), tenantId, machineId, moment(place)],
+      ),
+  },
   listAlarms: {
     ...{ path: () => '/alarms', order: 'descending', field: 'alarmId' },
     insert: (company, place) => insertAlarm(company, id(place), moment(place)),
