@@ -44,7 +44,7 @@ export const COMPANIES: DemoCompany[] = [
         name: 'Bomba caliente',
         machine: 'bomba-*',
         tag: 'temperature',
-        condition: { kind: 'above', limit: 58, hysteresis: 2 },
+        condition: { kind: 'above', limit: 56, hysteresis: 2 },
         severity: 'medium',
       },
       { name: 'Máquina sin datos', condition: { kind: 'no_data', forMs: 120_000 }, severity: 'high' },
