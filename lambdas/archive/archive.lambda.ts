@@ -22,7 +22,7 @@ const SPARE_MS = 4 * 60_000
 
 /**
  * Every quarter of an hour: days that are over go into the archive, late data follows, and what may soon be dropped is
- * verified. One day that fails does not keep back the others. Throwing means retry, and an alarm.
+ * verified. One day that fails does not keep back the others. Throwing means an alarm; the next run tries again.
  */
 export const handler = frame(async (_event: unknown, context) => {
   const hasTime = () => context.getRemainingTimeInMillis() > SPARE_MS

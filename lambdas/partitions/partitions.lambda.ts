@@ -16,7 +16,7 @@ const DELETE_FOR_MS = 30_000
 
 /**
  * On a schedule: makes the day partitions of telemetry ahead, drops what is older than its retention, and notes which
- * blocks of the ledger are full. Throwing means retry, and in the end an alarm.
+ * blocks of the ledger are full. Throwing means an alarm; the next run tries again.
  */
 export const handler = frame(async () => {
   const { PGHOST: host, PGPORT: port, PGDATABASE: dbname, LOCAL_ROLE_PASSWORD } = environment

@@ -47,7 +47,7 @@ test('there is a partition for each hot day and a week ahead; a missing one is m
   expect(before.at(-1)).toBe(dayOf(Date.now() + 7 * 86_400_000))
 
   await database.master.query(`drop table ${before[3]!}, ${before.at(-1)!}`)
-  expect(await handler({}, lambdaContext)).toEqual({ made: 2, dropped: [], rollups: 0, deadLetters: 0 })
+  expect(await handler({}, lambdaContext)).toEqual({ made: 2, dropped: [], rollups: 0, deadLetters: 0, alarms: 0 })
   expect(await names()).toEqual(before)
   const keys = await column<number>(
     `select count(*) from pg_inherits i join pg_index x on x.indexrelid = i.inhrelid where x.indisprimary`,
