@@ -150,6 +150,18 @@ test('the current state is the newest value of each tag, whatever the order of a
   }
 })
 
+test('a machine of 10,000 tags, told some at a time by consumers at once, has them all in its state', async () => {
+  const plant = await newPlant('ingest-many-tags')
+  const tags = Array.from({ length: 10_000 }, (_, tag) => [`tag-${tag}`, tag] as const)
+  const bodies = Array.from({ length: 40 }, (_, index) => {
+    const values = Object.fromEntries(tags.slice(index * 250, index * 250 + 250))
+    return telemetry(plant, 'press', { seq: index, timestamp: now + index, values })
+  })
+  await Promise.all([0, 10, 20, 30].map((first) => consumer.handle(sqsEvent(bodies.slice(first, first + 10)))))
+  const [state] = await rowsOf<{ values: Record<string, number> }>('machine_state', plant)
+  expect(state!.values).toEqual(Object.fromEntries(tags))
+})
+
 test('late data fills history and leaves the current state alone', async () => {
   const plant = await newPlant('ingest-late')
   await consumer.handle(sqsEvent([telemetry(plant, 'press', { seq: 2, timestamp: now, values: { t: 2 } })]))

@@ -72,8 +72,9 @@ begin
   return query
   with met as (
    select u.machine_id, u.tenant_id, u.ts, u.seq, u.received_at, u.values::jsonb as values, u.quality::jsonb as quality,
-      s.ts as state_ts, s.seq as state_seq, s.received_at as state_received_at, s.values as state_values,
-      s.quality as state_quality, s.older_tags as state_older_tags
+      s.ts as state_ts, s.seq as state_seq, s.received_at as state_received_at,
+      -- Unpacked once: a large value is else unpacked for each tag that is looked up in it.
+      s.values || '{}' as state_values, s.quality || '{}' as state_quality, s.older_tags || '{}' as state_older_tags
    from unnest(p_tenant, p_machine, p_seq, p_ts, p_received_at, string_to_array(p_values, E'\\n'), string_to_array(p_quality, E'\\n', ''))
      with ordinality as u(tenant_id, machine_id, seq, ts, received_at, values, quality, idx)
    left join machine_state s on s.machine_id = u.machine_id
