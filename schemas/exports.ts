@@ -5,7 +5,7 @@ import { EpochMs, Slug, TagName } from './slugs.ts'
 
 export const MAX_EXPORT_TAGS = 50
 export const MAX_EXPORT_DAYS = 366
-/** Tags times days: what the worker makes within its time at one reading per second, several times over. */
+/** Tags times days: what the worker makes within its time at one reading per second, of machines of 50 tags. */
 export const MAX_EXPORT_TAG_DAYS = 1000
 /** Of one person, not finished yet. */
 export const MAX_UNFINISHED_EXPORTS = 3
