@@ -420,7 +420,7 @@ const LOOKS: Record<string, BrowserContextOptions> = {
   'wide and light': { viewport: { width: 1440, height: 900 }, colorScheme: 'light' },
   'narrow and dark, in English': { viewport: { width: 390, height: 844 }, colorScheme: 'dark', locale: 'en-GB' },
 }
-it.each(Object.entries(LOOKS))(
+it.concurrent.each(Object.entries(LOOKS))(
   'has no page that hinders anybody: %s',
   async (_name, look) => {
     const page = await signedInPage(browser, endpoints, ADMIN, look)

@@ -202,8 +202,10 @@ async function archiveOldDay(): Promise<void> {
     const { Payload } = await invoke(functionName('Archive'))
     return JSON.parse(Buffer.from(Payload!).toString()) as unknown
   }
-  expect(await archived(1)).toMatchObject({ verified: 1 })
-  expect(await archived(2)).toMatchObject({ verified: 1 })
+  // Another test's days may have waited with it.
+  const verified = { verified: expect.toSatisfy((days: number) => days >= 1) as number }
+  expect(await archived(1)).toMatchObject(verified)
+  expect(await archived(2)).toMatchObject(verified)
   await database.end()
 }
 
