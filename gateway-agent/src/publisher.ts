@@ -145,7 +145,8 @@ export class Publisher {
       const isFull = this.#inFlight.size >= WINDOW || this.#unacknowledged >= MOST_UNACKNOWLEDGED
       const queue = unanswered || isFull ? undefined : this.#nextQueue()
       if (!unanswered && !queue) return
-      if (!this.#bucket.take(performance.now())) {
+      const { machine, payload } = unanswered?.message ?? queue![0]!
+      if (!this.#bucket.take(performance.now(), this.#topicOf(machine).length + payload.length)) {
         this.#pumpIn(Math.ceil(this.#bucket.waitMs))
         return
       }

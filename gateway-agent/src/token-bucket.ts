@@ -1,15 +1,21 @@
 /** Most publishes that IoT Core takes in a second, less what heartbeats and the network's own bunching need. */
 const CEILING_PER_SECOND = 95
+/**
+ * What one publish may weigh: a larger one counts as several. IoT Core takes 512 KiB/s of a connection, which is the ceiling and one
+ * publish of 128 KiB, the largest there is, at this weight.
+ */
+const BYTES_PER_PUBLISH = 4_096
 
 /**
- * Lets `perSecond` pass on average. A burst may add at most what is left below the ceiling: bucket and refill together
- * never pass more than that in any second.
+ * Lets `perSecond` publishes pass on average. A burst may add at most what is left below the ceiling: bucket and refill
+ * together never pass more than that in any second, but for the last publish, which may be more than the bucket holds.
  */
 export class TokenBucket {
   readonly #perSecond: number
   readonly #capacity: number
   #tokens: number
   #filledAt: number
+  #needed = 1
 
   constructor(perSecond: number, nowMs: number) {
     this.#perSecond = perSecond
@@ -18,16 +24,19 @@ export class TokenBucket {
     this.#filledAt = nowMs
   }
 
-  take(nowMs: number): boolean {
+  /** `bytes`: of topic and payload. */
+  take(nowMs: number, bytes: number): boolean {
     this.#tokens = Math.min(this.#capacity, this.#tokens + ((nowMs - this.#filledAt) * this.#perSecond) / 1000)
     this.#filledAt = nowMs
-    if (this.#tokens < 1) return false
-    this.#tokens -= 1
+    const weight = Math.max(1, bytes / BYTES_PER_PUBLISH)
+    this.#needed = Math.min(weight, this.#capacity)
+    if (this.#tokens < this.#needed) return false
+    this.#tokens -= weight
     return true
   }
 
-  /** How long until `take` succeeds again. */
+  /** How long until what was refused can be taken. */
   get waitMs(): number {
-    return ((1 - this.#tokens) * 1000) / this.#perSecond
+    return ((this.#needed - this.#tokens) * 1000) / this.#perSecond
   }
 }

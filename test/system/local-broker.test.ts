@@ -216,6 +216,16 @@ describe('one clientId', () => {
     expect(acknowledged).toBeGreaterThanOrEqual(100)
     expect(acknowledged).toBeLessThan(300)
   })
+  it('loses what it publishes above 512 KiB in a second', async () => {
+    const client = await connected()
+    let acknowledged = 0
+    const publish = (bytes: number) =>
+      client.publish(TELEMETRY, Buffer.alloc(bytes, 'x'), { qos: 1 }, (error) => (acknowledged += error ? 0 : 1))
+    for (let n = 0; n < 12; n++) publish(120_000)
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    expect(acknowledged).toBeGreaterThanOrEqual(4)
+    expect(acknowledged).toBeLessThan(12)
+  })
 })
 
 describe('the control plane', () => {

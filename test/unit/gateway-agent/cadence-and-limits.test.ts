@@ -51,10 +51,31 @@ describe('limits of IoT Core', () => {
   it('the bucket never lets 100 pass in a second, and keeps its rate over time', () => {
     const bucket = new TokenBucket(80, 0)
     const sent: number[] = []
-    for (let now = 0; now < 10_000; now += 1) while (bucket.take(now)) sent.push(now)
+    for (let now = 0; now < 10_000; now += 1) while (bucket.take(now, 500)) sent.push(now)
     for (const start of sent) expect(sent.filter((at) => at >= start && at < start + 1000).length).toBeLessThan(100)
     expect(sent.length).toBeGreaterThanOrEqual(800)
     expect(sent.length).toBeLessThanOrEqual(815)
+  })
+
+  it.each([1, 80, 95])('the bucket lets no 512 KiB pass in a second, at %i publishes/s', (perSecond) => {
+    const sizes = fc.array(fc.integer({ min: 100, max: 131_072 }), { minLength: 1, maxLength: 50 })
+    fc.assert(
+      fc.property(sizes, (bytes) => {
+        const bucket = new TokenBucket(perSecond, 0)
+        const sent: { at: number; bytes: number }[] = []
+        for (let now = 0, next = 0; now < 5000; now += 1)
+          while (bucket.take(now, bytes[next % bytes.length]!)) {
+            sent.push({ at: now, bytes: bytes[next % bytes.length]! })
+            next += 1
+          }
+        expect(sent.length).toBeGreaterThan(0)
+        for (const { at: start } of sent) {
+          const inSecond = sent.filter(({ at }) => at >= start && at < start + 1000)
+          expect(inSecond.reduce((sum, one) => sum + one.bytes, 0)).toBeLessThanOrEqual(512 * 1024)
+        }
+      }),
+      { numRuns: 30 },
+    )
   })
 
   it('back-off stays between a second and a minute, and begins anew after a success', () => {
