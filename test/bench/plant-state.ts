@@ -38,6 +38,7 @@ export async function benchPlantState(): Promise<Figure> {
       API_URL: 'https://api.example.com',
       REALTIME_URL: 'wss://live.example.com',
       ...{ FIREBASE_PROJECT_ID: 'demo', FIREBASE_API_KEY: 'key', FIREBASE_SECRET_ARN: '', WEBHOOK_KEY_SECRET_ARN: '' },
+      ...{ EXPORTS_BUCKET: 'exports', EXPORT_QUEUE_URL: 'http://127.0.0.1:9/000000000000/exports' },
     })
     const { handler } = (await import(pathToFileURL(join(folder, 'index.mjs')).href)) as {
       handler: (event: object, context: object) => Promise<APIGatewayProxyStructuredResultV2>
