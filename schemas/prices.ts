@@ -43,6 +43,8 @@ export const PRICES = {
 export const HOURS_PER_MONTH = 730
 export const MINUTES_PER_MONTH = HOURS_PER_MONTH * 60
 export const SECONDS_PER_MONTH = MINUTES_PER_MONTH * 60
+/** Between two heartbeats of a gateway. */
+export const HEARTBEAT_SEC = 10
 
 /** What is sent and kept in a month, of one tenant or of all. */
 export interface Usage {
@@ -62,7 +64,8 @@ const UNIT_BYTES = 5120
 const TELEMETRY_RULES = 2
 /** SQS: each message is sent by itself, and received and deleted with as many others as come together, 10 at most. */
 const requestsPerMessage = (together: number) => 1 + 2 / Math.min(10, together)
-const HEARTBEATS_TOGETHER = 10
+/** Heartbeats in a batch. */
+export const HEARTBEATS_TOGETHER = 10
 
 /** What Postgres keeps of a sample (heap, index, its part of a minute's rollup), and S3 of it for ever: as measured (INGEST, bench archive). */
 export const BYTES_PER_SAMPLE = { postgres: 45, archive: 2.5 } as const

@@ -1,5 +1,6 @@
 /** What a fleet costs a month, by what for. */
 import {
+  HEARTBEATS_TOGETHER,
   BYTES_PER_SAMPLE,
   costsOfUsage,
   HOURS_PER_MONTH,
@@ -24,7 +25,6 @@ const SECONDS_PER_DAY = 86_400
 /** Of a consumer, in GB; and what it logs of a batch. */
 const CONSUMER_GB = 1
 const LOG_BYTES_PER_BATCH = 700
-const HEARTBEATS_PER_BATCH = 10
 const STATUS_SEC = 0.02
 const STATUS_GB = 0.5
 const FAN_OUT_SEC = 0.02
@@ -68,7 +68,7 @@ export function costsOf(fleet: Fleet, load: Load, settings: Settings, profile: P
     'IoT Core: rules and actions': rules,
     SQS: queues + EMPTY_RECEIVES * sqs.perRequest,
     'Lambda: telemetry': run(batches, invocationSec(batch), CONSUMER_GB),
-    'Lambda: heartbeats': run(usage.heartbeats / HEARTBEATS_PER_BATCH, STATUS_SEC, STATUS_GB),
+    'Lambda: heartbeats': run(usage.heartbeats / HEARTBEATS_TOGETHER, STATUS_SEC, STATUS_GB),
     'Lambda: fan-out': run(framesPerMonth, FAN_OUT_SEC, FAN_OUT_GB),
     'Lambda: on a schedule': run(SCHEDULED_PER_MONTH, SCHEDULED_GB_SEC, 1),
     'HTTP API: what gateways ask': asked * httpApi.perRequest + run(asked, REQUEST_SEC, API_GB),

@@ -1,9 +1,6 @@
 /** What a fleet sends, from its size. */
-import { SECONDS_PER_MONTH, MINUTES_PER_MONTH, type Usage } from '../../schemas/prices.ts'
-
-/** Schema of a telemetry message. */
-const TAGS_PER_MESSAGE = 256
-const HEARTBEAT_SEC = 10
+import { HEARTBEAT_SEC, SECONDS_PER_MONTH, MINUTES_PER_MONTH, type Usage } from '../../schemas/prices.ts'
+import { MAX_TAGS_PER_MESSAGE } from '../../schemas/telemetry.ts'
 
 export interface Fleet {
   gateways: number
@@ -30,7 +27,7 @@ const FRAMES_PER_SECOND = 10
 
 /** Each gateway is taken for a plant of its own. */
 export function loadOf({ gateways, tags, intervalSec, machines, watchers }: Fleet): Load {
-  const perInterval = machines * Math.ceil(tags / machines / TAGS_PER_MESSAGE)
+  const perInterval = machines * Math.ceil(tags / machines / MAX_TAGS_PER_MESSAGE)
   const messages = (gateways * perInterval) / intervalSec
   const changesOfPlant = perInterval / intervalSec + 1 / HEARTBEAT_SEC
   return {

@@ -1,8 +1,7 @@
 import type { TenantUsage } from '../../schemas/admin.ts'
-import { costsOfUsage, HOURS_PER_MONTH, totalOf } from '../../schemas/prices.ts'
+import { costsOfUsage, HEARTBEAT_SEC, HOURS_PER_MONTH, totalOf } from '../../schemas/prices.ts'
 
 const DAYS_PER_MONTH = HOURS_PER_MONTH / 24
-const HEARTBEATS_PER_MINUTE = 6
 
 /** What a tenant's own messages cost in a month like the days that were counted, in dollars; null when no day was whole yet. */
 export function costOfTenant({ days, messages, samples, connectedMinutes }: TenantUsage): number | null {
@@ -11,7 +10,7 @@ export function costOfTenant({ days, messages, samples, connectedMinutes }: Tena
   return totalOf(
     costsOfUsage({
       ...{ telemetryMessages: messages * month, samples: samples * month, connectedMinutes: connectedMinutes * month },
-      heartbeats: connectedMinutes * HEARTBEATS_PER_MINUTE * month,
+      heartbeats: ((connectedMinutes * 60) / HEARTBEAT_SEC) * month,
     }),
   )
 }
