@@ -15,7 +15,7 @@ import { claims, PROJECT, unsignedToken } from '../helpers/firebase-tokens.ts'
 import { startFirebase } from '../helpers/firebase-server.ts'
 import { serveJson } from '../helpers/http-server.ts'
 import { type Figure, median } from './figure.ts'
-import { startIngestSystem } from './ingest-system.ts'
+import { QUEUES, startIngestSystem } from './ingest-system.ts'
 
 const RUNS = 7
 const AT_MOST_MS = 400
@@ -87,12 +87,8 @@ export async function benchColdStart(): Promise<Figure[]> {
     const anyUrl = `http://${sqs.host}:${sqs.port}/000000000000/queue`
     const environment = {
       ...system.environment,
-      ...{ API_URL: 'https://api.example.com', REALTIME_URL: 'wss://live.example.com' },
-      ...{ TELEMETRY_QUEUE_URL: anyUrl, STATUS_QUEUE_URL: anyUrl, RULE_ERRORS_URL: anyUrl },
-      ...{ EXPORTS_BUCKET: 'exports', EXPORT_QUEUE_URL: anyUrl },
-      ...{ ARCHIVE_BUCKET: 'archive', MAIL_FROM: '', PAGE_URL: '', WEBHOOK_KEY_SECRET_ARN: 'arn' },
-      ...{ TELEMETRY_DEAD_LETTERS_URL: anyUrl, STATUS_DEAD_LETTERS_URL: anyUrl },
-      ...{ FIREBASE_PROJECT_ID: PROJECT, FIREBASE_API_KEY: 'key', FIREBASE_SECRET_ARN: 'arn' },
+      ...Object.fromEntries(QUEUES.map((name) => [name, anyUrl])),
+      FIREBASE_PROJECT_ID: PROJECT,
       FIREBASE_AUTH_EMULATOR_HOST: firebase.host,
       ...{ DATABASE_SECRET_ARN: 'arn', LOCAL_ROLE_PASSWORD: system.environment['PGPASSWORD'] },
       AWS_ENDPOINT_URL_IOT: `http://${awsIot.host}:${awsIot.port}`,

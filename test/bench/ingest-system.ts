@@ -18,6 +18,12 @@ import type { Task } from './ingest-worker.ts'
 
 const ROLE_PASSWORD = 'bench'
 const HOT_RETENTION_DAYS = 30
+/** Variables of the functions' queues. */
+export const QUEUES = [
+  ...['QUEUE_URL', 'DEAD_LETTER_QUEUE_URL', 'FAN_OUT_QUEUE_URL', 'ALARM_QUEUE_URL', 'EXPORT_QUEUE_URL'],
+  ...['TELEMETRY_QUEUE_URL', 'STATUS_QUEUE_URL', 'RULE_ERRORS_URL'],
+  ...['TELEMETRY_DEAD_LETTERS_URL', 'STATUS_DEAD_LETTERS_URL'],
+]
 
 export interface Consumer {
   /** One task at a time. */
@@ -26,7 +32,7 @@ export interface Consumer {
 
 export interface IngestSystem {
   client: pg.Client
-  /** URL of the bundle's module, and what it needs around it. */
+  /** URL of the bundle's module, and what any function needs around it. */
   bundle: string
   environment: NodeJS.ProcessEnv
   connect(): Promise<pg.Client>
@@ -63,10 +69,10 @@ export async function startIngestSystem(): Promise<IngestSystem> {
     PGPASSWORD: ROLE_PASSWORD,
     REDIS_URL: redis.url,
     // Nothing is refused, and nobody watches: no request is ever sent there.
-    QUEUE_URL: 'http://127.0.0.1:9/000000000000/telemetry',
-    DEAD_LETTER_QUEUE_URL: 'http://127.0.0.1:9/000000000000/dead-letters',
-    FAN_OUT_QUEUE_URL: 'http://127.0.0.1:9/000000000000/fan-out.fifo',
-    ALARM_QUEUE_URL: 'http://127.0.0.1:9/000000000000/alarms',
+    ...Object.fromEntries(QUEUES.map((name) => [name, `http://127.0.0.1:9/000000000000/${name}`])),
+    ...{ ARCHIVE_BUCKET: 'archive', EXPORTS_BUCKET: 'exports', WEBHOOK_KEY_SECRET_ARN: 'arn' },
+    ...{ API_URL: 'https://api.example.com', REALTIME_URL: 'wss://live.example.com', MAIL_FROM: '', PAGE_URL: '' },
+    ...{ FIREBASE_PROJECT_ID: 'demo', FIREBASE_API_KEY: 'key', FIREBASE_SECRET_ARN: 'arn' },
     HOT_RETENTION_DAYS: String(HOT_RETENTION_DAYS),
     AWS_REGION: 'us-east-1',
     STAGE: 'bench',

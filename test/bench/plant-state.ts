@@ -33,13 +33,7 @@ export async function benchPlantState(): Promise<Figure> {
     )
     const plantId = rows[0]!.plant
     buildBundle('api', folder)
-    Object.assign(process.env, system.environment, {
-      PGUSER: 'iot_api',
-      API_URL: 'https://api.example.com',
-      REALTIME_URL: 'wss://live.example.com',
-      ...{ FIREBASE_PROJECT_ID: 'demo', FIREBASE_API_KEY: 'key', FIREBASE_SECRET_ARN: '', WEBHOOK_KEY_SECRET_ARN: '' },
-      ...{ EXPORTS_BUCKET: 'exports', EXPORT_QUEUE_URL: 'http://127.0.0.1:9/000000000000/exports' },
-    })
+    Object.assign(process.env, system.environment, { PGUSER: 'iot_api' })
     const { handler } = (await import(pathToFileURL(join(folder, 'index.mjs')).href)) as {
       handler: (event: object, context: object) => Promise<APIGatewayProxyStructuredResultV2>
     }
