@@ -227,6 +227,39 @@ export const History = v.variant('kind', [
 ])
 export type History = v.InferOutput<typeof History>
 
+/** A trend beside a value: the 10 minutes before a machine's newest reading, in steps. */
+export const TREND = { stepMs: 10_000, steps: 60 } as const
+/** Tags in one question for trends, of all its machines. */
+export const MAX_TRENDS = 600
+
+/** Whose trends are asked for: of a plant as many as a screen shows. */
+export const TrendsOf = v.strictObject({
+  machines: v.pipe(
+    v.array(
+      v.strictObject({ machineId: Uuid, tags: v.pipe(v.array(TagName), v.minLength(1), v.maxLength(MAX_TRENDS)) }),
+    ),
+    v.minLength(1),
+    v.maxLength(MAX_TRENDS),
+    v.check(
+      (machines) => machines.reduce((sum, { tags }) => sum + tags.length, 0) <= MAX_TRENDS,
+      `must name at most ${MAX_TRENDS} tags in all`,
+    ),
+  ),
+})
+export type TrendsOf = v.InferOutput<typeof TrendsOf>
+
+/**
+ * Of each tag a value for each step from `from` on (a multiple of `stepMs`): the last number that was read in it, or null. A machine
+ * that was never read is not among them.
+ */
+export const Trends = v.object({
+  stepMs: v.number(),
+  items: v.array(
+    v.object({ machineId: Uuid, from: v.number(), values: v.record(v.string(), v.array(v.nullable(v.number()))) }),
+  ),
+})
+export type Trends = v.InferOutput<typeof Trends>
+
 /**
  * created: waits for its enrolment. enrolled: has a certificate. active: has been heard. rotating: is asked for a new key, or has
  * got a certificate for it while the old one still holds. revoked: its certificates have ended; it may be enrolled again.

@@ -39,6 +39,7 @@ export const OPERATIONS = {
   changeMachines: 'manage',
   listTags: 'see',
   getHistory: 'see',
+  readTrends: 'see',
   listEvents: 'see',
   getMachineCompleteness: 'see',
   getMachineCompletenessStrip: 'see',

@@ -32,6 +32,7 @@ import { route as listMachines } from './routes/list-machines.ts'
 import { route as listPlants } from './routes/list-plants.ts'
 import { route as listTags } from './routes/list-tags.ts'
 import { route as redriveDeadLetters } from './routes/redrive-dead-letters.ts'
+import { route as readTrends } from './routes/read-trends.ts'
 import { route as changeMachines } from './routes/change-machines.ts'
 import { route as changeMe } from './routes/change-me.ts'
 import { route as changeUser } from './routes/change-user.ts'
@@ -90,6 +91,7 @@ export const routes: readonly Route[] = [
   changeMachines,
   listTags,
   getHistory,
+  readTrends,
   listEvents,
   getMachineCompleteness,
   getMachineCompletenessStrip,

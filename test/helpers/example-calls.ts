@@ -62,6 +62,10 @@ const EXAMPLES: Record<Operation | OpenOperation, MakeCall> = {
   changeMachine: ({ machineId }) => ({ params: { machineId }, body: { status: 'active' } }),
   listTags: ofMachine,
   getHistory: ({ machineId }) => ({ params: { machineId }, query: { tag: 'temperature', from: '0', to: '1000' } }),
+  readTrends: ({ plantId, machineId }) => ({
+    params: { plantId },
+    body: { machines: [{ machineId, tags: ['temperature'] }] },
+  }),
   listEvents: ofMachine,
   getMachineCompleteness: ofMachine,
   getMachineCompletenessStrip: ({ machineId }) => ({

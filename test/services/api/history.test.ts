@@ -8,7 +8,7 @@ import { rollUpNext } from '../../../lambdas/data/roll-up.ts'
 import { HOUR_MS } from '../../../lambdas/data/rollup-queue.ts'
 import { type ReadingToStore, storeTelemetry } from '../../../lambdas/data/store-telemetry.ts'
 import { openPostgres } from '../../../lambdas/runtime/postgres.ts'
-import { History, Problem } from '../../../schemas/api.ts'
+import { History, MAX_TRENDS, Problem, TREND, Trends } from '../../../schemas/api.ts'
 import { drawnBatches, steadyValues } from '../../helpers/drawn-readings.ts'
 import { expectedCell, expectedChanges, readingsOfTag } from '../../helpers/expected-rollups.ts'
 import { type HttpApi, startHttpApi } from '../../helpers/http-api.ts'
@@ -417,4 +417,76 @@ it('is 404 for a machine of another plant or tenant', async () => {
     expect(await get(`/v1/machines/${theirs}/${path}`)).toMatchObject({ status: 404, body: { code: 'not_found' } })
     expect((await api.request('GET', `/v1/machines/${ours}/${path}`, { as: elsewhere })).status).toBe(404)
   }
+})
+
+describe('trends', () => {
+  const path = () => `/v1/plants/${tenant.plants[0]!.plantId}/trends`
+  const ask = (machines: { machineId: string; tags: string[] }[], as = viewer) =>
+    api.request('POST', path(), { as, body: { machines } })
+  const { stepMs, steps } = TREND
+
+  it('give the last number of each step before the newest reading of each machine, of some of its tags', async () => {
+    const [often, long, never] = (await newMachines(3)) as [string, string, string]
+    const now = Math.floor(Date.now() / stepMs) * stepMs
+    const at = (step: number, ms = 0) => now - (steps - 1 - step) * stepMs + ms
+    await store(often, [
+      [at(-1, 9_999), { a: -1 }],
+      [at(0), { a: 1, b: 'text' }],
+      [at(0, 9_999), { a: 2 }],
+      // The tag that is read seldom is not in the newest reading of its step.
+      [at(10), { a: 3, slow: 0.5 }],
+      [at(10, 5_000), { a: 4 }],
+      [at(20), { a: 5 }],
+      [at(20, 1), { a: null }],
+      [at(59, 10), { a: 6, b: 7 }],
+    ])
+    const longAgo = now - DAY_MS
+    await store(long, [[longAgo, { a: 1e308 }]])
+    const answer = await ask([
+      { machineId: often, tags: ['a', 'b', 'slow', 'missing'] },
+      { machineId: long, tags: ['a'] },
+      { machineId: never, tags: ['a'] },
+    ])
+    expect(answer.status).toBe(200)
+    const trends = v.parse(Trends, answer.body)
+    expect(trends.stepMs).toBe(stepMs)
+    const row = (points: Record<number, number>) => Array.from({ length: steps }, (_, step) => points[step] ?? null)
+    expect(trends.items.toSorted((one, two) => two.from - one.from)).toEqual([
+      {
+        machineId: often,
+        from: at(0),
+        values: { a: row({ 0: 2, 10: 4, 59: 6 }), b: row({ 59: 7 }), slow: row({ 10: 0.5 }), missing: row({}) },
+      },
+      { machineId: long, from: longAgo - (steps - 1) * stepMs, values: { a: row({ 59: 1e308 }) } },
+    ])
+  })
+
+  it('leave out what was of bad quality', async () => {
+    const [machineId] = (await newMachines(1)) as [string]
+    const now = Math.floor(Date.now() / stepMs) * stepMs
+    const reading = { tenantId: tenant.tenantId, machineId, receivedAt: now, values: { a: 1, b: 2 } }
+    await storeTelemetry(
+      api.database.master,
+      [{ ...reading, timestamp: now, seq: seq++, quality: { a: 'bad', b: 'uncertain' } }],
+      0,
+    )
+    const { items } = v.parse(Trends, (await ask([{ machineId, tags: ['a', 'b'] }])).body)
+    expect([items[0]!.values['a']!.at(-1), items[0]!.values['b']!.at(-1)]).toEqual([null, 2])
+  })
+
+  it('are of one plant that the user may see, and of so many tags', async () => {
+    const [ours] = (await newMachines(1)) as [string]
+    const elsewhere = await createTenant(api.database.master, ['other'])
+    const [theirs] = await createMachines(api.database.master, elsewhere.tenantId, elsewhere.plants[0]!.plantId, 1)
+    const none = await createUser(api.database.master, tenant.tenantId, 'viewer', [])
+    expect((await ask([{ machineId: ours, tags: ['a'] }], none)).status).toBe(404)
+    for (const machineId of [theirs!, uuid()])
+      expect(await ask([ours, machineId].map((id) => ({ machineId: id, tags: ['a'] })))).toMatchObject({ status: 404 })
+    const tags = Array.from({ length: MAX_TRENDS }, (_, tag) => `t-${tag}`)
+    expect((await ask([{ machineId: ours, tags }])).status).toBe(200)
+    expect(await ask([ours, ours].map((machineId) => ({ machineId, tags })))).toMatchObject({
+      status: 400,
+      body: { errors: [{ path: 'machines', message: `must name at most ${MAX_TRENDS} tags in all` }] },
+    })
+  })
 })

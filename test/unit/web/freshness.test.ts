@@ -4,7 +4,6 @@ import { staleAfterMs, UNKNOWN_CADENCE, withReading } from '../../../web/src/liv
 import { useClock } from '../../../web/src/live/clock.ts'
 import { conditionOf, countConditions, freshnessOf, readingTime } from '../../../web/src/live/freshness.ts'
 import { machineView, mergeMachine } from '../../../web/src/live/machine-view.ts'
-import { withPoint, type TrendPoint } from '../../../web/src/live/trend.ts'
 import type { LiveMachine } from '../../../schemas/live.ts'
 import { gateway, machine } from './live-fixtures.ts'
 
@@ -111,20 +110,5 @@ describe('condition', () => {
       { condition: 'stopped', count: 0 },
       { condition: 'stale', count: 2 },
     ])
-  })
-})
-
-describe('trend', () => {
-  it('keeps ten minutes, one point in five seconds', () => {
-    let trend: readonly TrendPoint[] = []
-    for (let second = 0; second < 1_200; second += 1) trend = withPoint(trend, second * 1_000, second)
-    expect(trend.length).toBeLessThanOrEqual(122)
-    expect(trend.at(-1)).toEqual([1_199_000, 1_199])
-    expect(trend[0]![0]).toBeGreaterThan(599_000)
-  })
-
-  it('does not go back in time', () => {
-    const trend: TrendPoint[] = [[10_000, 1]]
-    expect(withPoint(trend, 9_000, 5)).toBe(trend)
   })
 })

@@ -77,7 +77,7 @@ export function createAlarmsApi(client: ApiClient): AlarmsApi {
     createAlarmRule: (given) => client.post(AlarmRule, '/v1/alarm-rules', given),
     changeAlarmRule: (ruleId, change) => client.patch(AlarmRule, rule(ruleId), change),
     deleteAlarmRule: (ruleId) => client.delete(v.undefined(), rule(ruleId)),
-    tryAlarmRule: (given) => client.post(AlarmTrial, '/v1/alarm-rule-trials', given),
+    tryAlarmRule: (given) => client.query(AlarmTrial, '/v1/alarm-rule-trials', given),
     alarmWebhooks: () => allItems((page) => client.get(AlarmWebhookPage, `/v1/alarm-webhooks${page({})}`)),
     createAlarmWebhook: (given) => client.post(CreatedAlarmWebhook, '/v1/alarm-webhooks', given),
     changeAlarmWebhook: (webhookId, change) => client.patch(AlarmWebhook, webhook(webhookId), change),

@@ -23,6 +23,8 @@ export interface ApiClient {
   /** What is no JSON: CSV, a zip. */
   content(method: 'GET' | 'POST', path: string, accept: string): Promise<Response>
   post<T extends v.GenericSchema>(schema: T, path: string, body?: unknown): Promise<v.InferOutput<T>>
+  /** A question that is too long for an address. Nothing is made by it, so it has no key. */
+  query<T extends v.GenericSchema>(schema: T, path: string, body: unknown): Promise<v.InferOutput<T>>
   patch<T extends v.GenericSchema>(schema: T, path: string, body: unknown): Promise<v.InferOutput<T>>
   /**
    * Changes what is still as the person has seen it: read once more, compared, and then changed only if it stays so. Else it fails
@@ -130,6 +132,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     content,
     get: (schema, path) => call(schema, 'GET', path),
     post: (schema, path, body) => call(schema, 'POST', path, body),
+    query: async (schema, path, body) => (await ask(schema, { method: 'POST', path, body, key: undefined })).value,
     patch: (schema, path, body) => call(schema, 'PATCH', path, body),
     change,
     delete: (schema, path, body) => call(schema, 'DELETE', path, body),

@@ -21,8 +21,9 @@ import {
   RealtimeTicket,
   RedriveAnswer,
   SearchAnswer,
+  Trends,
 } from '../../../schemas/api.ts'
-import type { CreatePlant, DeadLetterGroup, Found, GatewayConnection } from '../../../schemas/api.ts'
+import type { CreatePlant, DeadLetterGroup, Found, GatewayConnection, TrendsOf } from '../../../schemas/api.ts'
 import { AuditPage, InvitedUser, UserAccount, UserAccountPage } from '../../../schemas/people.ts'
 import type { AuditQuery, ChangeUser, CreateUser } from '../../../schemas/people.ts'
 import { type AlarmsApi, createAlarmsApi } from './alarms-api.ts'
@@ -43,6 +44,7 @@ export interface TelemetryApi extends AlarmsApi, ExportsApi {
   changeMachine(seen: Machine, change: { name?: string | null; status?: 'active' | 'retired' }): Promise<Machine>
   /** Approves or retires all of them, or none. */
   changeMachines(machineIds: string[], status: 'active' | 'retired'): Promise<ChangedMachines>
+  trends(plantId: string, machines: TrendsOf['machines']): Promise<Trends['items']>
   history(machineId: string, query: { tag: string; from: number; to: number; buckets: number }): Promise<History>
   events(machineId: string, query: { from: number; to: number; limit: number; cursor?: string }): Promise<EventPage>
   completeness(machineId: string, times: { from: number; to: number }): Promise<CompletenessOfMachine>
@@ -106,6 +108,9 @@ export function createTelemetryApi(client: ApiClient): TelemetryApi {
       ),
     changeMachines: (machineIds, status) => client.patch(ChangedMachines, '/v1/machines', { machineIds, status }),
     machines: (plantId) => allItems((page) => client.get(MachinePage, `/v1/plants/${plantId}/machines${page({})}`)),
+    async trends(plantId, machines) {
+      return (await client.query(Trends, `/v1/plants/${plantId}/trends`, { machines })).items
+    },
     history: (machineId, query) => client.get(History, `${machine(machineId)}/history${queryOf(query)}`),
     events: (machineId, query) => client.get(MachineEventPage, `${machine(machineId)}/events${queryOf(query)}`),
     completeness: (machineId, times) =>

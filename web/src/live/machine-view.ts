@@ -2,7 +2,7 @@ import type { LiveMachine, LiveMachineChange, MachineState } from '../../../sche
 import type { Quality, Scalar } from '../../../schemas/telemetry.ts'
 import { UNKNOWN_CADENCE, withReading, type Cadence } from './cadence.ts'
 import { settleDecimals } from '../display/numbers.ts'
-import { withPoint, type TrendPoint } from './trend.ts'
+import { withPast, withPoint, type TrendPoint } from './trend.ts'
 
 /** The last value of one tag, and what was learnt about the tag while the page was open. */
 export interface TagView {
@@ -47,6 +47,19 @@ export const machineView = (incoming: LiveMachine): MachineView => ({
   cadence: UNKNOWN_CADENCE,
 })
 
+export function withPastTrends(
+  shown: MachineView,
+  from: number,
+  values: Readonly<Record<string, readonly (number | null)[]>>,
+): MachineView {
+  const tags = new Map(shown.tags)
+  for (const [name, ofTag] of Object.entries(values)) {
+    const tag = tags.get(name)
+    if (tag) tags.set(name, { ...tag, trend: withPast(tag.trend, from, ofTag) })
+  }
+  return { ...shown, tags }
+}
+
 /** Whether it says everything that is known of a machine: one that is not shown yet cannot be shown without. */
 export const isWhole = (machine: LiveMachineChange): machine is LiveMachine => machine.status !== undefined
 
@@ -64,15 +77,17 @@ function withReadings(
   for (const [name, value] of Object.entries(state.values)) {
     const before = tags.get(name)
     const isNumber = typeof value === 'number'
+    const quality = state.quality?.[name] ?? (value === null ? 'bad' : 'good')
     next.set(name, {
       name,
       value,
       // A unit, once told, stays: who sends this state may not have heard of it yet.
       unit: units[name] ?? before?.unit,
-      quality: state.quality?.[name] ?? (value === null ? 'bad' : 'good'),
+      quality,
       timestamp: state.timestamp,
       cadence: before ? withReading(before.cadence, state.timestamp - before.timestamp) : UNKNOWN_CADENCE,
-      trend: isNumber ? withPoint(before?.trend ?? [], state.timestamp, value) : (before?.trend ?? []),
+      trend:
+        isNumber && quality !== 'bad' ? withPoint(before?.trend ?? [], state.timestamp, value) : (before?.trend ?? []),
       decimals: isNumber ? settleDecimals(before?.decimals, value) : before?.decimals,
     })
   }

@@ -1,7 +1,8 @@
 import { ref, shallowRef, type Ref, type ShallowRef } from 'vue'
 import type { Alarm } from '../../../schemas/alarms.ts'
+import type { Trends } from '../../../schemas/api.ts'
 import type { LiveGateway, LiveMachineChange } from '../../../schemas/live.ts'
-import { isWhole, machineView, mergeMachine, type MachineView } from './machine-view.ts'
+import { isWhole, machineView, mergeMachine, withPastTrends, type MachineView } from './machine-view.ts'
 
 /**
  * What is known of a plant now. One shallow ref per machine: a reading redraws its own tile and nothing else; the map
@@ -71,6 +72,14 @@ export function applyWhole(picture: PlantPicture, { machines, gateways, alarms }
   applyChanges(picture, { machines, gateways, alarms })
   picture.whole.value = true
   picture.refused.value = false
+}
+
+/** Puts in what was before the page heard of the machines. */
+export function applyPastTrends(picture: PlantPicture, items: Trends['items']): void {
+  for (const { machineId, from, values } of items) {
+    const shown = picture.machines.value.get(machineId)
+    if (shown) shown.value = withPastTrends(shown.value, from, values)
+  }
 }
 
 /** Gateways are ordered by the broker's clock, never by their own. */

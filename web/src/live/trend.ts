@@ -1,15 +1,40 @@
+import { TREND } from '../../../schemas/api.ts'
+
 /** One point: [epoch ms, value]. */
 export type TrendPoint = readonly [number, number]
 
-export const TREND_SPAN_MS = 10 * 60_000
-/** One point in this time, so that ten minutes of a fast tag stay small. */
-const POINT_EVERY_MS = 5_000
+const SPAN_MS = TREND.stepMs * TREND.steps
 
-/** The trend with one more value: the last 10 minutes of what came while the page was open. */
+const stepOf = (at: number) => Math.floor(at / TREND.stepMs)
+
+/** The trend with one more value: of each step the last one, over the last 10 minutes. */
 export function withPoint(trend: readonly TrendPoint[], at: number, value: number): readonly TrendPoint[] {
   const last = trend.at(-1)
   if (last && at <= last[0]) return trend
-  const sameSlot = last && Math.floor(last[0] / POINT_EVERY_MS) === Math.floor(at / POINT_EVERY_MS)
-  const before = sameSlot && trend.length > 1 ? trend.slice(0, -1) : trend
-  return [...before.filter(([time]) => time > at - TREND_SPAN_MS), [at, value]]
+  const before = last && stepOf(last[0]) === stepOf(at) ? trend.slice(0, -1) : trend
+  return [...withoutOld(before, at), [at, value]]
+}
+
+/**
+ * The trend with what the API knows of the time before it, and of the holes in it: a value for each step from `from` on. What was heard
+ * live stays, and nothing is put behind it.
+ */
+export function withPast(
+  trend: readonly TrendPoint[],
+  from: number,
+  values: readonly (number | null)[],
+): readonly TrendPoint[] {
+  const live = new Map(trend.map((point) => [stepOf(point[0]), point]))
+  const until = trend.at(-1)?.[0] ?? Infinity
+  const past = values.flatMap((value, index): TrendPoint[] => {
+    const at = from + index * TREND.stepMs
+    return value === null || at >= until || live.has(stepOf(at)) ? [] : [[at, value]]
+  })
+  const all = [...past, ...trend].toSorted((a, b) => a[0] - b[0])
+  return withoutOld(all, all.at(-1)?.[0] ?? 0)
+}
+
+function withoutOld(trend: readonly TrendPoint[], at: number): readonly TrendPoint[] {
+  const first = trend.findIndex(([time]) => time > at - SPAN_MS)
+  return first === 0 ? trend : trend.slice(first === -1 ? trend.length : first)
 }

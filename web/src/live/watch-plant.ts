@@ -4,7 +4,8 @@ import { usePolling } from '../api/polling.ts'
 import { useTelemetryApi } from '../api/telemetry-api.ts'
 import { useClock } from './clock.ts'
 import { useLiveStore } from './live-store.ts'
-import type { PlantPicture } from './plant-picture.ts'
+import { createPastTrends, providePastTrends } from './past-trends.ts'
+import { applyPastTrends, type PlantPicture } from './plant-picture.ts'
 
 const WHILE_NOT_LIVE_EVERY_MS = 10_000
 
@@ -19,10 +20,17 @@ export function useWatchedPlant(plantId: string) {
   const error = shallowRef<ApiError | null>(null)
   const picture: PlantPicture = live.watchPlant(plantId)
   onScopeDispose(() => live.unwatchPlant(plantId))
+  const trends = createPastTrends(
+    (machines) => api.trends(plantId, machines),
+    (items) => applyPastTrends(picture, items),
+  )
+  providePastTrends(trends)
 
   const isLive = () => live.state === 'live' && picture.whole.value
   watch(isLive, (now) => {
-    if (now) error.value = null
+    if (!now) return
+    error.value = null
+    trends.fetchAgain() // what came while nothing was heard
   })
 
   async function fetchPicture(): Promise<void> {
