@@ -31,7 +31,7 @@ interface StageSettings {
   apiConcurrency?: number
 }
 
-const STAGES = {
+export const STAGES = {
   dev: {
     natGateways: 1,
     production: false,

@@ -147,6 +147,7 @@ it('takes away what a person may no longer do, without a reload', async () => {
   company.endpoints.users.push({ tenant: COMPANY, role: 'manager', plantAccess: 'all', ...MANAGER })
   const manager = await openPlant(MANAGER.email, '/admin/machines')
   await manager.getByTestId('machine-row').first().waitFor(WAIT)
+  await manager.locator('[data-testid="connection-state"][data-state="live"]').waitFor(WAIT)
   await api.request('PATCH', `/users/${invited.user.userId}`, { role: 'viewer' })
   await manager.getByTestId('no-permission-page').waitFor(WAIT)
   expect(await manager.getByRole('link', { name: 'Administración' }).count()).toBe(0)
