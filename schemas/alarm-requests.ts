@@ -277,7 +277,8 @@ export const WebhookBody = v.object({
   timestamp: EpochMs,
   tenant: Slug,
   plant: v.nullable(Slug),
-  alarm: v.nullable(Alarm),
+  /** With a message always: where the rule has none, one in English. */
+  alarm: v.nullable(v.object({ ...Alarm.entries, message: v.string() })),
   /** Of a flood: alarms that were not told one by one, by severity. */
   withheld: v.optional(v.record(Severity, v.number())),
 })

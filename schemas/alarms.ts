@@ -97,13 +97,17 @@ export const Alarm = v.object({
   /** Null where the source is a gateway or a plant. */
   machineId: v.nullable(Uuid),
   machine: v.nullable(Slug),
+  machineName: v.nullable(v.string()),
   thingName: v.nullable(ThingName),
   tag: v.nullable(TagName),
   /** As the rule had it when the alarm was last raised. */
   condition: AlarmCondition,
   severity: Severity,
-  /** With its values, as it was last raised. */
-  message: v.string(),
+  /**
+   * The rule's own text with the values of when it was last raised. Null: the rule has none; the page words it by source, `value` and
+   * `condition` in the reader's language.
+   */
+  message: v.nullable(v.string()),
   state: AlarmState,
   /** Of the reading that last raised it; null for machines, gateways and plants. */
   value: Scalar,

@@ -5,6 +5,7 @@ import { type Delivery, findMailReceiver, findWebhook, noteAttempt, readDelivery
 import type { Database } from '../data/database.ts'
 import { openSecret } from '../runtime/seal-secret.ts'
 import { mailOf, sendMail } from './mail.ts'
+import { standardMessage } from './standard-message.ts'
 import { callWebhook, type Reach } from './webhook.ts'
 
 export interface Channels {
@@ -56,6 +57,6 @@ const bodyOf = ({ type, createdAt, tenant, plant, alarm, withheld }: Delivery): 
   timestamp: createdAt,
   tenant,
   plant: plant?.slug ?? null,
-  alarm,
+  alarm: alarm && { ...alarm, message: alarm.message ?? standardMessage(alarm, plant?.name ?? null, 'en') },
   ...(withheld !== null && { withheld: { low: 0, medium: 0, high: 0, critical: 0, ...withheld } }),
 })

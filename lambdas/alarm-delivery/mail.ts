@@ -1,8 +1,7 @@
 import { SendEmailCommand, type SESv2Client } from '@aws-sdk/client-sesv2'
 import type { Alarm, Severity } from '../../schemas/alarms.ts'
 import type { Delivery } from '../data/alarm-deliveries.ts'
-
-type Locale = 'en' | 'es'
+import { type Locale, standardMessage } from './standard-message.ts'
 
 const SEVERITIES: Record<Locale, Record<Severity, string>> = {
   en: { low: 'Low', medium: 'Medium', high: 'High', critical: 'Critical' },
@@ -66,8 +65,9 @@ function alarmMail(language: Locale, plant: NonNullable<Delivery['plant']>, alar
   const severity = SEVERITIES[language][alarm.severity]
   const time = (at: number) =>
     new Intl.DateTimeFormat(language, { timeZone: plant.timeZone, dateStyle: 'medium', timeStyle: 'long' }).format(at)
+  const message = alarm.message ?? standardMessage(alarm, plant.name, language)
   const lines = [
-    alarm.message,
+    message,
     '',
     `${texts.plant}: ${plant.name}`,
     `${texts.rule}: ${alarm.ruleName} (${severity})`,
@@ -75,7 +75,7 @@ function alarmMail(language: Locale, plant: NonNullable<Delivery['plant']>, alar
     ...(alarm.clearedAt === null ? [] : [`${texts.ended}: ${time(alarm.clearedAt)}`]),
   ]
   return {
-    subject: `[${type === 'cleared' ? texts.cleared : severity}] ${alarm.message}`,
+    subject: `[${type === 'cleared' ? texts.cleared : severity}] ${message}`,
     lines,
   }
 }

@@ -17,7 +17,12 @@ function alarmsOf(db: Kysely<Database>) {
     .leftJoin('machines', 'machines.id', 'alarms.machine_id')
     .leftJoin('gateways', 'gateways.id', 'alarms.gateway_id')
     .selectAll('alarms')
-    .select(['machines.slug as machine', 'machines.units', 'gateways.thing_name as thingName'])
+    .select([
+      'machines.slug as machine',
+      'machines.name as machineName',
+      'machines.units',
+      'gateways.thing_name as thingName',
+    ])
 }
 
 type Row = Awaited<ReturnType<ReturnType<typeof alarmsOf>['executeTakeFirstOrThrow']>>
@@ -30,7 +35,8 @@ export function stateOf(row: { cleared_at: number | null; acknowledged_at: numbe
 function alarmOf(row: Row): Alarm {
   return {
     ...{ alarmId: row.id, ruleId: row.rule_id, ruleName: row.rule_name, plantId: row.plant_id },
-    ...{ machineId: row.machine_id, machine: row.machine, thingName: row.thingName, tag: row.tag },
+    ...{ machineId: row.machine_id, machine: row.machine, machineName: row.machineName },
+    ...{ thingName: row.thingName, tag: row.tag },
     ...{ condition: row.condition, severity: row.severity, message: row.message, state: stateOf(row) },
     value: row.value,
     unit: (row.tag !== null && row.units?.[row.tag]) || null,

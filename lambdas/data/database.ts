@@ -355,7 +355,7 @@ export interface Alarms {
   tag: string | null
   condition: Json<AlarmCondition>
   severity: Severity
-  message: string
+  message: string | null
   value: ColumnType<Scalar, string | null, string | null>
   raised_at: number
   cleared_at: number | null

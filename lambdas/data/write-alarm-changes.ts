@@ -17,12 +17,12 @@ export interface AlarmChange extends Source {
   /** Null: normal. */
   state: StoredCondition['state'] | null
   /** In their order; `id`: of the event, and of the alarm when it is a new one. */
-  events: { id: string; type: 'raised' | 'cleared'; at: number; value: Scalar; message: string }[]
+  events: { id: string; type: 'raised' | 'cleared'; at: number; value: Scalar; message: string | null }[]
 }
 
 export interface LateAlarm extends Source {
   id: string
-  message: string
+  message: string | null
   value: Scalar
   from: number
   to: number

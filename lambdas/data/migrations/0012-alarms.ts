@@ -57,7 +57,7 @@ create table alarms (
   tag text,
   condition jsonb not null,
   severity text not null,
-  message text not null,
+  message text,                           -- the rule's own with its values; null where it has none
   value jsonb,
   raised_at int8 not null,
   cleared_at int8,                        -- null while it is active

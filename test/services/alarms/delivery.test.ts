@@ -201,16 +201,24 @@ describe('an alarm', () => {
       [place.userId, place.tenantId],
     )
     await query(`update users set locale = 'es' where id = $1`, [place.userId])
+    await query('update alarms set message = null where id = $1', [place.alarmId])
     const { due } = await expandOutbox(postgres.db, [outboxId], () => false)
     expect(due.map(({ target }) => target).toSorted()).toEqual([`user:${place.userId}`, `webhook:${place.webhookId}`])
     for (const { target } of due) await deliver(channels(), { outboxId, target })
     for (const { target } of due) await deliver(channels(), { outboxId, target })
     expect(received).toHaveLength(1)
-    expect(JSON.parse(received[0]!.body)).toMatchObject({ type: 'alarm.raised', alarm: { alarmId: place.alarmId } })
+    expect(JSON.parse(received[0]!.body)).toMatchObject({
+      type: 'alarm.raised',
+      // Its rule has no text of its own: a program gets one in English, a person in their language.
+      alarm: {
+        alarmId: place.alarmId,
+        message: expect.stringMatching(/^press-north\S* temperature [\d.]+: more than 80$/) as string,
+      },
+    })
     expect(received[0]!.headers['webhook-id']).toBe(outboxId)
     const { json } = await mailbox.inject('/local/mails')
     const [mail] = json<[{ to: string[]; subject: string; text: string }]>()
-    expect(mail.subject).toMatch(/^\[Alta\] press-north/)
+    expect(mail.subject).toMatch(/^\[Alta\] press-north\S* temperature [\d,]+: más de 80$/)
     expect(mail.text).toContain('Planta: north')
     expect(mail.text).toMatch(/^https:\/\/page\.example\/plants\/north[\w-]*\/machines\/press-north[\w-]*$/m)
     expect(await query('select state from alarm_deliveries where outbox_id = $1', [outboxId])).toEqual([

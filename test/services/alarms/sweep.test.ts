@@ -43,7 +43,7 @@ interface Row {
   source: string
   raised_at: number
   cleared_at: number | null
-  message: string
+  message: string | null
 }
 const alarmsOf = (plant: TestPlant) =>
   query<Row>('select * from alarms where tenant_id = $1 order by raised_at, source', [plant.tenantId])
@@ -88,9 +88,7 @@ test('a machine alone that falls silent is an alarm of its own, and none while o
   await sweep(ingest, now, true)
   expect(await alarmsOf(plant)).toEqual([])
   await swept(now)
-  expect(await alarmsOf(plant)).toMatchObject([
-    { source: plant.machineIds[0], raised_at: now - 40_000, message: 'machine-0001: no data for 60 s' },
-  ])
+  expect(await alarmsOf(plant)).toMatchObject([{ source: plant.machineIds[0], raised_at: now - 40_000, message: null }])
 })
 
 test('a delay ends by the clock where no reading comes, with the moment at which it was over', async () => {
@@ -106,9 +104,7 @@ test('a delay ends by the clock where no reading comes, with the moment at which
   await swept(now + 25_000) // a reading may be on its way
   expect(await alarmsOf(plant)).toEqual([])
   await swept(now + 31_000)
-  expect(await alarmsOf(plant)).toMatchObject([
-    { source, raised_at: now + 20_000, message: 'machine-0001 temperature 71.2, above 70' },
-  ])
+  expect(await alarmsOf(plant)).toMatchObject([{ source, raised_at: now + 20_000, message: null }])
 })
 
 test('a new rule looks at what machines said before it was made', async () => {

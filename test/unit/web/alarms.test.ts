@@ -1,17 +1,30 @@
 import * as v from 'valibot'
 import { describe, expect, it } from 'vitest'
+import { createI18n } from 'vue-i18n'
+import { standardMessage } from '../../../lambdas/alarm-delivery/standard-message.ts'
 import { type AlarmRule, CreateAlarmRule } from '../../../schemas/alarm-requests.ts'
 import type { Alarm, AlarmCondition } from '../../../schemas/alarms.ts'
+import { alarmMessage } from '../../../web/src/components/alarms/alarm-words.ts'
 import { compareAlarms } from '../../../web/src/components/alarms/alarm-order.ts'
 import { openAlarmsOf } from '../../../web/src/components/alarms/open-alarms.ts'
 import { formOf, KINDS, ruleOf } from '../../../web/src/components/alarms/rule-form.ts'
+import { decimalsFor, formatNumber } from '../../../web/src/display/numbers.ts'
+import en from '../../../web/src/i18n/en.json' with { type: 'json' }
+import es from '../../../web/src/i18n/es.json' with { type: 'json' }
 import { applyChanges, applyWhole, createPlantPicture } from '../../../web/src/live/plant-picture.ts'
 import { machineId, PLANT } from './live-fixtures.ts'
 
 function alarm(n: number, more: Partial<Alarm> = {}): Alarm {
   return {
     ...{ alarmId: machineId(n), ruleId: PLANT, ruleName: 'rule', plantId: PLANT, machineId: machineId(1) },
-    ...{ machine: 'machine-1', thingName: null, tag: 't', condition: { kind: 'quality_bad' }, severity: 'medium' },
+    ...{
+      machine: 'machine-1',
+      machineName: null,
+      thingName: null,
+      tag: 't',
+      condition: { kind: 'quality_bad' },
+      severity: 'medium',
+    },
     ...{ message: 'text', state: 'unacknowledged', value: 1, unit: null, raisedAt: n, clearedAt: null, occurrences: 1 },
     ...{ acknowledgedAt: null, acknowledgedBy: null, comment: null, suppression: null, closedAt: null, late: false },
     ...more,
@@ -50,6 +63,85 @@ describe('alarms on the page', () => {
     expect(shown()).toEqual([[1, 'acknowledged']])
     applyWhole(picture, { ...none, alarms: [alarm(3)] })
     expect(shown()).toEqual([[3, 'unacknowledged']])
+  })
+})
+
+describe('what an alarm says', () => {
+  const { global: i18n } = createI18n({ legacy: false, locale: 'es', messages: { en, es } })
+  const t = i18n.t as unknown as Parameters<typeof alarmMessage>[2]
+  const words = {
+    scalar: (value: number | boolean | string) =>
+      typeof value === 'number'
+        ? formatNumber(value, i18n.locale.value, decimalsFor(value))
+        : typeof value === 'boolean'
+          ? t(`value.${value}`)
+          : value,
+    span: (ms: number) => t('span.min', { n: ms / 60_000 }),
+  }
+  const ofTag = { machineName: 'Horno 3', tag: 'oil', value: 81.5, unit: '°C' }
+  const ofMachine = { machine: 'oven-3', tag: null, value: null }
+  const none = { machine: null, tag: null, value: null }
+
+  it.each<[Partial<Alarm>, string, string]>([
+    [
+      { ...ofTag, condition: { kind: 'above', limit: 80.5, hysteresis: 1 } },
+      'Horno 3 oil 81.5 °C: more than 80.5 °C',
+      'Horno 3 oil 81,5 °C: más de 80,5 °C',
+    ],
+    [
+      { ...ofTag, condition: { kind: 'below', limit: 90, hysteresis: 0 } },
+      'Horno 3 oil 81.5 °C: less than 90 °C',
+      'Horno 3 oil 81,5 °C: menos de 90 °C',
+    ],
+    [
+      { ...ofTag, unit: null, condition: { kind: 'outside', low: -1, high: 25, hysteresis: 0 } },
+      'Horno 3 oil 81.5: outside -1 to 25',
+      'Horno 3 oil 81,5: fuera de -1 a 25',
+    ],
+    [
+      { ...ofTag, condition: { kind: 'rate_of_change', limitPerMinute: 5, direction: 'fall' } },
+      'Horno 3 oil 81.5 °C: falls by more than 5 °C per minute',
+      'Horno 3 oil 81,5 °C: baja más de 5 °C por minuto',
+    ],
+    [
+      { ...ofTag, value: true, unit: null, condition: { kind: 'equals', value: true } },
+      'Horno 3 oil: is yes',
+      'Horno 3 oil: es sí',
+    ],
+    [
+      { ...ofTag, value: null, condition: { kind: 'quality_bad' } },
+      'Horno 3 oil: cannot be read',
+      'Horno 3 oil: no se puede leer',
+    ],
+    [
+      { ...ofMachine, condition: { kind: 'no_data', forMs: 300_000 } },
+      'oven-3: no data for 5 min',
+      'oven-3: sin datos por 5 min',
+    ],
+    [
+      { ...none, condition: { kind: 'no_data', forMs: 120_000 } },
+      'Planta Norte: no data for 2 min',
+      'Planta Norte: sin datos por 2 min',
+    ],
+    [
+      { ...none, thingName: 'gw-1', condition: { kind: 'gateway_offline' } },
+      'gw-1: gateway offline',
+      'gw-1: gateway desconectado',
+    ],
+  ])('is in the language of the reader, on the page and in a mail: %o', (more, english, spanish) => {
+    const one = alarm(1, { message: null, ...more })
+    for (const [locale, text] of [
+      ['en', english],
+      ['es', spanish],
+    ] as const) {
+      i18n.locale.value = locale
+      expect(alarmMessage(one, 'Planta Norte', t, words)).toBe(text)
+      expect(standardMessage(one, 'Planta Norte', locale)).toBe(text)
+    }
+  })
+
+  it('is what the rule says, where it says something', () => {
+    expect(alarmMessage(alarm(1, { message: 'Parar la prensa' }), undefined, t, words)).toBe('Parar la prensa')
   })
 })
 
