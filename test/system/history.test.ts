@@ -1,12 +1,10 @@
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import pg from 'pg'
 import { v7 as uuid } from 'uuid'
 import * as v from 'valibot'
 import { afterAll, beforeAll, expect, inject, it } from 'vitest'
 import { History, MachineEventPage, MachineTagPage } from '../../schemas/api.ts'
 import { signIn } from '../helpers/api-client.ts'
+import { rollUp } from '../helpers/roll-up.ts'
 
 const HOUR_MS = 3_600_000
 const endpoints = inject('endpoints')
@@ -39,14 +37,7 @@ it('readings of an hour that is over are rolled up by the deployed job, and read
   )
   await database.query('insert into rollup_queue values ($1, $2, $3)', [tenantId, machineId, hour])
 
-  const name = readdirSync(join(inject('cloudDir'), 'logs')).find((file) => file.includes('Rollup'))!
-  const lambda = new LambdaClient({
-    endpoint: endpoints.lambda.url,
-    region: 'us-east-1',
-    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-  })
-  const { FunctionError } = await lambda.send(new InvokeCommand({ FunctionName: name.replace('.log', '') }))
-  expect(FunctionError).toBeUndefined()
+  await rollUp(endpoints, inject('cloudDir'))
   // The schedule's own run may have taken it just before.
   const rolledUp = () =>
     database.query<{ count: number }>('select count from rollups where machine_id = $1', [machineId])

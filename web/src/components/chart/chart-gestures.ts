@@ -3,10 +3,11 @@ import type { Span } from '../../history/chart-range.ts'
 
 /**
  * Touch on a chart: one finger moves it, two fingers stretch it. The mouse is uPlot's own. The finger's way is shown at
- * once and told when it ends; up and down stays the page's.
+ * once and told when the last one is lifted; up and down stays the page's. Returns whether a finger holds the chart now.
  */
-export function followTouch(u: uPlot, onSpan: (span: Span) => void, signal: AbortSignal): void {
+export function followTouch(u: uPlot, onSpan: (span: Span) => void, signal: AbortSignal): () => boolean {
   const fingers = new Map<number, number>()
+  let before: Span | undefined
   /** Of the plot when the number of fingers last changed. */
   let start: { span: Span; positions: number[] } | undefined
 
@@ -37,6 +38,7 @@ export function followTouch(u: uPlot, onSpan: (span: Span) => void, signal: Abor
   const down = (event: PointerEvent) => {
     if (event.pointerType !== 'touch' || fingers.size === 2) return
     u.over.setPointerCapture(event.pointerId)
+    if (fingers.size === 0) before = shown()
     fingers.set(event.pointerId, event.clientX)
     begin()
   }
@@ -48,14 +50,14 @@ export function followTouch(u: uPlot, onSpan: (span: Span) => void, signal: Abor
   }
   const up = (event: PointerEvent) => {
     if (!fingers.delete(event.pointerId)) return
-    const span = shown()
-    const moved = start && (span.from !== start.span.from || span.to !== start.span.to)
     begin()
-    if (fingers.size === 0 && moved) onSpan(span)
+    const span = shown()
+    if (fingers.size === 0 && (span.from !== before?.from || span.to !== before.to)) onSpan(span)
   }
   u.over.style.touchAction = 'pan-y'
   u.over.addEventListener('pointerdown', down, { signal })
   u.over.addEventListener('pointermove', move, { signal })
   u.over.addEventListener('pointerup', up, { signal })
   u.over.addEventListener('pointercancel', up, { signal })
+  return () => fingers.size > 0
 }

@@ -42,11 +42,9 @@ export function chartOptions(setting: ChartSetting): uPlot.Options {
     const common = { scale: scaleOf(unit), spanGaps: false, points: { show: false } }
     const first = columns.length + 1
     bands.push({ series: [first + 2, first], fill: faded(stroke, 0.22) })
-    columns.push(
-      { ...common, width: 0 },
-      { ...common, stroke, width: 1.5, points: singlePoints(stroke) },
-      { ...common, width: 0 },
-    )
+    // Its edges are drawn too: a spike of one sample is a band without width.
+    const edge = { ...common, stroke: faded(stroke, 0.5), width: 1 }
+    columns.push(edge, { ...common, stroke, width: 1.5, points: singlePoints(stroke) }, edge)
     if (yesterday) columns.push({ ...common, stroke: faded(stroke, 0.75), width: 1, dash: [4, 4] })
   }
   return {
