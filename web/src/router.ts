@@ -74,6 +74,7 @@ export function createAppRouter(session: AuthSession) {
           // The one page of it that managers have too.
           { path: '', name: 'admin', redirect: { name: 'machines' } },
           { path: 'onboarding', name: 'onboarding', component: async () => (await adminPages()).OnboardingView },
+          { path: 'plants', name: 'plants', component: async () => (await adminPages()).PlantsView },
           { path: 'machines', name: 'machines', component: async () => (await adminPages()).MachinesView },
           { path: 'users', name: 'users', component: async () => (await adminPages()).UsersView },
           { path: 'dead-letters', name: 'dead-letters', component: async () => (await adminPages()).DeadLettersView },

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { dayOf, dayStart } from '../../../web/src/display/day-start.ts'
+import { dayOf, dayStart, localTimeOf, momentOf } from '../../../web/src/display/day-start.ts'
 
 it.each([
   ['2026-01-31', 'America/Argentina/Buenos_Aires', '2026-01-31T03:00:00Z'],
@@ -15,3 +15,14 @@ it.each([
   expect(dayOf(Date.parse(begin), timeZone)).toBe(day)
   expect(dayOf(Date.parse(begin) - 1, timeZone)).not.toBe(day)
 })
+
+it.each([
+  ['2026-01-31T10:30', 'America/Argentina/Buenos_Aires', '2026-01-31T13:30:00Z'],
+  ['2026-03-29T03:00', 'Europe/Madrid', '2026-03-29T01:00:00Z'],
+  ['2026-06-01T00:15', 'Asia/Kolkata', '2026-05-31T18:45:00Z'],
+])('clocks show %s in %s at %s', (local, timeZone, moment) => {
+  expect(momentOf(local, timeZone)).toBe(Date.parse(moment))
+  expect(localTimeOf(Date.parse(moment) + 59_999, timeZone)).toBe(local)
+})
+
+it('what is no time is no moment', () => expect(momentOf('', 'UTC')).toBeNaN())

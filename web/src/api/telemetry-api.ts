@@ -38,6 +38,8 @@ export interface TelemetryApi extends AlarmsApi, ExportsApi {
   search(text: string): Promise<Found[]>
   plants(): Promise<Plant[]>
   createPlant(plant: CreatePlant): Promise<Plant>
+  /** Fails when it is no longer as `seen`. */
+  changePlant(seen: Plant, change: { name: string; timeZone: string }): Promise<Plant>
   machines(plantId: string): Promise<Machine[]>
   createMachine(plantId: string, machine: { slug: string; name: string | null }): Promise<Machine>
   /** Fails when it is no longer as `seen`. */
@@ -98,6 +100,13 @@ export function createTelemetryApi(client: ApiClient): TelemetryApi {
     },
     plants: () => allItems((page) => client.get(PlantPage, `/v1/plants${page({})}`)),
     createPlant: (plant) => client.post(Plant, '/v1/plants', plant),
+    changePlant: (seen, change) =>
+      client.change(
+        Plant,
+        `/v1/plants/${seen.plantId}`,
+        ({ name, timeZone }) => name === seen.name && timeZone === seen.timeZone,
+        change,
+      ),
     createMachine: (plantId, given) => client.post(Machine, `/v1/plants/${plantId}/machines`, given),
     changeMachine: (seen, change) =>
       client.change(

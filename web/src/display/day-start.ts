@@ -1,10 +1,18 @@
 /** Epoch ms at which a day ("2026-01-31") begins in a time zone, where it may begin an hour late (summer time at midnight). */
-export function dayStart(day: string, timeZone: string): number {
-  const utc = Date.parse(`${day}T00:00:00Z`)
-  // The offset of a moment near it is that of the day's begin, but where the clocks change between the two.
+export const dayStart = (day: string, timeZone: string): number => momentOf(`${day}T00:00`, timeZone)
+
+/** Epoch ms of what clocks in a time zone show ("2026-01-31T10:30"); NaN for what is no time. */
+export function momentOf(local: string, timeZone: string): number {
+  const utc = Date.parse(`${local}Z`)
+  if (Number.isNaN(utc)) return NaN
+  // The offset of a moment near it is its own, but where the clocks change between the two.
   const guess = utc - offsetAt(utc, timeZone)
   return utc - offsetAt(guess, timeZone)
 }
+
+/** What clocks in a time zone show at a moment, as a field of times has it. */
+export const localTimeOf = (at: number, timeZone: string): string =>
+  new Date(at + offsetAt(at - (at % 1000), timeZone)).toISOString().slice(0, 16)
 
 /** The day of a moment, as a field of dates has it. */
 export const dayOf = (at: number, timeZone: string): string =>

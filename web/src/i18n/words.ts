@@ -2,7 +2,7 @@ import { computed } from 'vue'
 import { useI18n } from 'vue-i18n'
 import { ageOf, partsOf } from '../display/ages.ts'
 import type { Scalar } from '../../../schemas/telemetry.ts'
-import { decimalsFor, formatNumber, formatTickNumber } from '../display/numbers.ts'
+import { decimalsFor, formatNumber, formatTickNumber, formatWritten } from '../display/numbers.ts'
 import {
   formatDateTime,
   formatExactTime,
@@ -26,6 +26,8 @@ export function useWords() {
       formatTick(at, stepMs, isFirst, numbersLocale.value, timeZone),
     shortTime: (at: number, timeZone: string) => formatShortTime(at, numbersLocale.value, timeZone),
     number: (value: number, decimals?: number) => formatNumber(value, numbersLocale.value, decimals),
+    /** With the decimals that a person gave it. */
+    asWritten: (value: number) => formatWritten(value, numbersLocale.value),
     /** Of a tag, without its unit. A number whose tag's decimals are not known is shown with those that suit it. */
     scalar: (value: Exclude<Scalar, null>, decimals?: number) => {
       if (typeof value === 'boolean') return t(`value.${value}`)

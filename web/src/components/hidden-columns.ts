@@ -1,0 +1,26 @@
+import { ref } from 'vue'
+
+const STORAGE_KEY = 'hidden-columns'
+
+function readHidden(): string[] {
+  try {
+    const stored: unknown = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? '[]')
+    return Array.isArray(stored) ? stored.map(String) : []
+  } catch {
+    return []
+  }
+}
+
+/** Columns of the table of machines that this person does not want, on this browser. */
+export function useHiddenColumns() {
+  const hidden = ref<ReadonlySet<string>>(new Set(readHidden()))
+
+  function toggleColumn(column: string): void {
+    const next = new Set(hidden.value)
+    if (!next.delete(column)) next.add(column)
+    hidden.value = next
+    localStorage.setItem(STORAGE_KEY, JSON.stringify([...next]))
+  }
+
+  return { hidden, toggleColumn }
+}
