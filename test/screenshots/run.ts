@@ -38,6 +38,8 @@ const PAGES: Record<string, { path: string; click?: string; press?: string; type
   wall: { path: `${PLANT}?wall=1` },
   guide: { path: '/guide' },
   onboarding: { path: '/admin/onboarding?plant=planta-baradero&machines=0&gateway=granix-ba-gateway-1' },
+  table: { path: `${PLANT}?view=table` },
+  plants: { path: '/admin/plants', click: '[data-testid="change-plant"]' },
   machines: { path: '/admin/machines', click: '[data-testid="choose-all"]' },
   users: { path: '/admin/users' },
   quarantine: { path: '/admin/dead-letters?code=invalid_json', click: '[data-testid="dead-letter"] button' },

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { routes } from '../../../lambdas/api/routes.ts'
 import type { CreatedGateway } from '../../../schemas/api.ts'
+import words from '../../../web/src/i18n/en.json' with { type: 'json' }
 import { createCsr } from '../../helpers/csr.ts'
 import { type ExampleCall, exampleCall, pathOf } from '../../helpers/example-calls.ts'
 import { type HttpApi, startHttpApi } from '../../helpers/http-api.ts'
@@ -60,7 +61,9 @@ it.each(changing.map((route) => ({ route, name: `${route.method} ${route.path}` 
     expect(rows.length, operationId).toBeGreaterThan(0)
     for (const row of rows) {
       expect(row.tenant_id).toBe(place.tenantId)
-      expect(row.action).toMatch(/^[a-z_]+\.[a-z_]+$/)
+      const [thing, verb] = row.action.split('.') as [string, string]
+      // What the page calls it.
+      expect(words.audit.actions, row.action).toHaveProperty([thing, verb])
       expect(row.user_id === null).toBe(operationId === 'enrol')
       // Else the admins of the plant would not see it.
       if (!row.action.startsWith('user.')) expect(row.plant_id, row.action).not.toBeNull()

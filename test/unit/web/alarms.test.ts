@@ -8,7 +8,7 @@ import { alarmMessage } from '../../../web/src/components/alarms/alarm-words.ts'
 import { compareAlarms } from '../../../web/src/components/alarms/alarm-order.ts'
 import { openAlarmsOf } from '../../../web/src/components/alarms/open-alarms.ts'
 import { formOf, KINDS, ruleOf } from '../../../web/src/components/alarms/rule-form.ts'
-import { decimalsFor, formatNumber } from '../../../web/src/display/numbers.ts'
+import { decimalsFor, formatNumber, formatWritten } from '../../../web/src/display/numbers.ts'
 import en from '../../../web/src/i18n/en.json' with { type: 'json' }
 import es from '../../../web/src/i18n/es.json' with { type: 'json' }
 import { applyChanges, applyWhole, createPlantPicture } from '../../../web/src/live/plant-picture.ts'
@@ -76,6 +76,7 @@ describe('what an alarm says', () => {
         : typeof value === 'boolean'
           ? t(`value.${value}`)
           : value,
+    asWritten: (value: number) => formatWritten(value, i18n.locale.value),
     span: (ms: number) => t('span.min', { n: ms / 60_000 }),
   }
   const ofTag = { machineName: 'Horno 3', tag: 'oil', value: 81.5, unit: '°C' }

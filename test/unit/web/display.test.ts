@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ageOf } from '../../../web/src/display/ages.ts'
-import { decimalsFor, formatNumber, settleDecimals } from '../../../web/src/display/numbers.ts'
+import { decimalsFor, formatNumber, formatWritten, settleDecimals } from '../../../web/src/display/numbers.ts'
 import { tagLabel } from '../../../web/src/display/tag-label.ts'
 import { unitRoom } from '../../../web/src/display/unit-room.ts'
 import { sortTags } from '../../../web/src/live/tag-order.ts'
@@ -21,6 +21,12 @@ describe('numbers', () => {
     [1e308, '1,000E308'],
   ])('shows %f as %s', (value, text) => {
     expect(formatNumber(value, 'es-AR', decimalsFor(value))).toBe(text)
+  })
+
+  it('shows what a person wrote with the decimals that it has', () => {
+    expect([5.8, 6, 0.125, 1500, -0, 1e12].map((limit) => formatWritten(limit, 'es-AR'))).toEqual([
+      ...['5,8', '6', '0,125', '1.500', '0', '1,000E12'],
+    ])
   })
 
   it('speaks the reader’s locale', () => {

@@ -47,6 +47,12 @@ export function formatNumber(value: number, locale: string, decimals: number | u
   return formatFor(locale, decimals ?? 0, 'standard').format(value)
 }
 
+/** A number that a person wrote, such as a limit: with the decimals that it has, and no zeros behind them. */
+export function formatWritten(value: number, locale: string): string {
+  if (Math.abs(value) >= SCIENTIFIC_FROM) return formatNumber(value, locale, undefined)
+  return new Intl.NumberFormat(locale, { maximumFractionDigits: 10, signDisplay: 'negative' }).format(value)
+}
+
 /** Figure on an axis whose figures are `step` apart: as many decimals as it takes to tell them apart, and no more. */
 export function formatTickNumber(value: number, step: number, locale: string): string {
   const decimals = Math.min(6, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)))

@@ -4,6 +4,8 @@ import type { AlarmCondition } from '../../../../schemas/alarms.ts'
 /** Values and lengths of time in the reader's language. */
 export interface ConditionWords {
   scalar(value: number | boolean | string): string
+  /** Of a limit, with the decimals that a person gave it. */
+  asWritten(value: number): string
   span(ms: number): string
 }
 
@@ -16,12 +18,13 @@ export function describeCondition(
   words: ConditionWords,
   withUnit: (text: string) => string = (text) => text,
 ): string {
-  const n = (value: number | boolean | string) => withUnit(words.scalar(value))
+  const n = (value: number | boolean | string) =>
+    withUnit(typeof value === 'number' ? words.asWritten(value) : words.scalar(value))
   if (condition.kind === 'above' || condition.kind === 'below') {
     return t(`alarms.conditions.${condition.kind}`, { limit: n(condition.limit) })
   }
   if (condition.kind === 'outside') {
-    return t('alarms.conditions.outside', { low: words.scalar(condition.low), high: n(condition.high) })
+    return t('alarms.conditions.outside', { low: words.asWritten(condition.low), high: n(condition.high) })
   }
   if (condition.kind === 'rate_of_change') {
     return t(`alarms.conditions.${condition.direction}`, { limit: n(condition.limitPerMinute) })
