@@ -25,6 +25,8 @@ export interface ChartSetting {
 }
 
 const FONT_SIZE = 12
+/** Of a band, in the lines' `class`. */
+const EDGE = 'edge'
 const RIGHT = 1
 const LEFT = 3
 /** As `RIGHT` and `LEFT`, of an enum without values at run time. */
@@ -43,7 +45,7 @@ export function chartOptions(setting: ChartSetting): uPlot.Options {
     const first = columns.length + 1
     bands.push({ series: [first + 2, first], fill: faded(stroke, 0.22) })
     // Its edges are drawn too: a spike of one sample is a band without width.
-    const edge = { ...common, stroke: faded(stroke, 0.5), width: 1 }
+    const edge = { ...common, class: EDGE, stroke: faded(stroke, 0.5), width: 1 }
     columns.push(edge, { ...common, stroke, width: 1.5, points: singlePoints(stroke) }, edge)
     if (yesterday) columns.push({ ...common, stroke: faded(stroke, 0.75), width: 1, dash: [4, 4] })
   }
@@ -57,7 +59,10 @@ export function chartOptions(setting: ChartSetting): uPlot.Options {
     cursor: {
       y: false,
       drag: { x: true, y: false, setScale: false, dist: 5 },
-      points: { size: 7, width: 1.5, stroke: (u, index) => strokeOf(u, index), fill: () => colors.panel },
+      points: {
+        ...{ size: 7, width: 1.5, stroke: strokeOf },
+        fill: (u, index) => (isEdge(u, index) ? 'transparent' : colors.panel),
+      },
       bind: { dblclick: () => null },
     },
     scales: {
@@ -171,7 +176,11 @@ function singlePoints(stroke: string): uPlot.Series.Points {
   }
 }
 
+const isEdge = (u: uPlot, index: number) => u.series[index]!.class === EDGE
+
+/** Of the point under the cursor: on the mean alone. */
 function strokeOf(u: uPlot, index: number): string {
+  if (isEdge(u, index)) return 'transparent'
   const { stroke } = u.series[index]!
   return typeof stroke === 'function'
     ? String((stroke as (u: uPlot, index: number) => unknown)(u, index))
