@@ -249,7 +249,7 @@ export const TrendsOf = v.strictObject({
 export type TrendsOf = v.InferOutput<typeof TrendsOf>
 
 /**
- * Of each tag a value for each step from `from` on (a multiple of `stepMs`): the last number that was read in it, or null. A machine
+ * Of each tag a value for each step from `from` on (a multiple of `stepMs`): the first number that was read in it, or null. A machine
  * that was never read is not among them.
  */
 export const Trends = v.object({

@@ -3,7 +3,7 @@ import { TREND, type TrendsOf, type Trends } from '../../schemas/api.ts'
 import type { Database } from './database.ts'
 
 /**
- * The last value of each tag in each step of the time before its machine's newest reading. A probe of the index for each step:
+ * The first value of each tag in each step of the time before its machine's newest reading. A probe of the index for each step:
  * what it costs does not hang on how often a machine is read. Undefined when a machine is not one of the plant. That the
  * user may see the plant has been checked.
  */
@@ -23,7 +23,7 @@ export async function readTrends(
         where e.machine_id = m.id and e.tenant_id = ${tenantId} and e.values ? a.tag
           and e.ts >= (s.ts / ${TREND.stepMs}::int8 - back) * ${TREND.stepMs}::int8
           and e.ts < (s.ts / ${TREND.stepMs}::int8 - back + 1) * ${TREND.stepMs}::int8
-        order by e.ts desc, e.seq desc limit 1) order by back desc)
+        order by e.ts, e.seq limit 1) order by back desc)
       from generate_series(0, ${TREND.steps - 1}) back) as values
     from unnest(${series.map(({ machineId }) => machineId)}::uuid[], ${series.map(({ tag }) => tag)}::text[]) a(machine_id, tag)
     join machines m on m.id = a.machine_id and m.tenant_id = ${tenantId} and m.plant_id = ${plantId}

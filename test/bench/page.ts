@@ -15,7 +15,7 @@ import type { CDPSession, Page } from 'playwright-core'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { liveFrames } from '../../lambdas/runtime/live-frames.ts'
 import { startLocalCloud } from '../../local/cloud.ts'
-import type { Plant, RealtimeTicket } from '../../schemas/api.ts'
+import { type Plant, type RealtimeTicket, TREND, type Trends } from '../../schemas/api.ts'
 import type { LiveClientMessage, LiveMachine } from '../../schemas/live.ts'
 import { signIn } from '../helpers/api-client.ts'
 import { launchChromium } from '../helpers/chromium.ts'
@@ -29,7 +29,7 @@ const WATCHED_MS = 30_000
 const HEAP_MINUTES = Number(
   parseArgs({ options: { minutes: { type: 'string' } }, allowPositionals: true }).values.minutes ?? 10,
 )
-const TREND_MS = 600_000
+const TREND_MS = TREND.stepMs * TREND.steps
 const SLOWER = 4
 const LOADS = 3
 const EMAIL = 'admin@granix.example'
@@ -47,6 +47,10 @@ export async function benchPage(): Promise<Figure[]> {
     const page = await signedInPage(browser, cloud.endpoints, EMAIL, DESKTOP)
     const ticket: RealtimeTicket = { url: live.url, ticket: 'bench', expiresAt: Date.now() + 1e6 }
     await page.route('**/v1/realtime/ticket', (route) => route.fulfill({ status: 201, json: ticket }))
+    // The machines are of this file, so that the API knows no trends of them; they are drawn from what comes live.
+    await page.route('**/trends', (route) =>
+      route.fulfill({ json: { stepMs: TREND.stepMs, items: [] } satisfies Trends }),
+    )
     const cdp = await page.context().newCDPSession(page)
 
     const figures: Figure[] = []
@@ -90,7 +94,7 @@ async function serveLive(plantId: string): Promise<{ url: string; caughtUp(): Pr
     const now = Date.now()
     const all = (at: number) => Array.from({ length: MACHINES }, (_, n) => machineAt(n, at))
     post(socket, 'snapshot', all(now - TREND_MS))
-    for (let at = now - TREND_MS; at < now; at += 5_000) {
+    for (let at = now - TREND_MS; at < now; at += TREND.stepMs) {
       post(socket, 'delta', all(at))
       await wait(50)
       if (mine !== subscribes) return

@@ -56,10 +56,10 @@ afterAll(async () => {
   for (const undo of cleanup.reverse()) await undo()
 })
 
-async function tell(temperature: number): Promise<void> {
+async function tell(temperature: number, machine = 'bomba', timestamp = Date.now()): Promise<void> {
   const place = { tenant: COMPANY, province: 'ba', plant: company.plant, thingName }
-  const reading = { seq: (seq += 1), timestamp: Date.now(), values: { temperature } }
-  const MessageBody = telemetry(place, 'bomba', reading)
+  const reading = { seq: (seq += 1), timestamp, values: { temperature } }
+  const MessageBody = telemetry(place, machine, reading)
   await sqs.send(new SendMessageCommand({ QueueUrl: given.sqs.queues.telemetry, MessageBody }))
 }
 
@@ -112,6 +112,35 @@ it('a computer that slept is live again at once, though its old connections say 
   await sleeper.clock.fastForward('10:00')
   await shows(sleeper, before + 1, 'live')
   await sleeper.context().close()
+}, 120_000)
+
+it('a machine that falls silent is shown so within a second, without a word from the server', async () => {
+  const watched = await openPlant(company.adminEmail)
+  await watched.clock.install()
+  let told = 0
+  watched.on('websocket', (socket) =>
+    socket.on('framereceived', ({ payload }) => (told += Number(String(payload).includes('"machines"')))),
+  )
+  await watched.reload()
+  await watched.locator('[data-testid="connection-state"][data-state="live"]').waitFor(WAIT)
+  // Nothing is known of how often a new machine is read: it is silent after 30 s.
+  const readAt = Date.now()
+  await tell(1, 'callada', readAt)
+  const tile = watched.locator('[data-testid="machine-tile"][data-machine="callada"]')
+  const condition = () => tile.getAttribute('data-condition')
+  await tile.waitFor(WAIT)
+  // Neither does an answer tell the page what time it is.
+  await watched.route('**/v1/**', (route) => route.abort())
+  const before = told
+  const now = Number(await watched.evaluate('Date.now()')) + 500
+  await watched.clock.pauseAt(now)
+  await watched.clock.runFor(readAt + 29_900 - now)
+  expect(await condition()).toBe('reporting')
+  await watched.clock.runFor(1_100)
+  expect(await condition()).toBe('stale')
+  expect(await tile.textContent()).toMatch(/hace 3[01] s/)
+  expect(told).toBe(before)
+  await watched.context().close()
 }, 120_000)
 
 it.skipIf(process.env.REDIS_URL)(

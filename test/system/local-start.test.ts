@@ -2,12 +2,18 @@ import { execFile } from 'node:child_process'
 import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import * as v from 'valibot'
 import { afterAll, describe, expect, inject, it } from 'vitest'
 import { Assembly, type LocalValues } from '../../local/assembly/assembly.ts'
 import { startLocalCloud } from '../../local/cloud.ts'
 import { Endpoints } from '../../local/endpoints.ts'
 import { removePostgresData } from '../../local/postgres-home.ts'
+import type { CreatedGateway, PlantPage } from '../../schemas/api.ts'
+import { signIn } from '../helpers/api-client.ts'
+import { launchChromium } from '../helpers/chromium.ts'
+import { telemetry } from '../helpers/envelopes.ts'
+import { signedInPage } from '../helpers/signed-in-page.ts'
 
 const endpoints = inject('endpoints')
 const cloudDir = inject('cloudDir')
@@ -66,23 +72,61 @@ describe('a start', () => {
     })
     expect(await ended).toMatchObject({ code: 2, stderr: expect.stringContaining('--fresh') as string })
   })
-  it('keeps its data: what was created before a stop is there after it', async () => {
+  it('after a stop has the data of before, and pages that stayed open live again without a reload', async () => {
     const options = { rootDir: join(folder, 'cloud'), demo: false, anyPorts: true, assemblyCache }
-    const plants = async ({ api, users, firebase }: Endpoints) => {
-      const { email, password } = users[0]!
-      const url = `http://${firebase.emulatorHost}/identitytoolkit.googleapis.com/v1/accounts:signInWithPassword?key=x`
-      const signIn = await fetch(url, { method: 'POST', body: JSON.stringify({ email, password }) })
-      const { idToken } = (await signIn.json()) as { idToken: string }
-      const answer = await fetch(`${api.url}/v1/plants`, { headers: { authorization: `Bearer ${idToken}` } })
-      return ((await answer.json()) as { items: { plantId: string }[] }).items.map(({ plantId }) => plantId)
-    }
     const first = await startLocalCloud(options)
-    const before = await plants(first.endpoints)
-    await first.stop()
-    const second = await startLocalCloud(options)
-    expect(await plants(second.endpoints)).toEqual(before)
-    expect(before).toHaveLength(2)
-    await second.stop()
+    const { tenant, email } = first.endpoints.users[0]!
+    const api = await signIn(first.endpoints, email)
+    const plants = ((await api.get('/plants')) as PlantPage).items
+    expect(plants).toHaveLength(2)
+    const { plantId, province, slug: plant } = plants[0]!
+    const { thingName } = ((await api.post('/gateways', { plantId })) as CreatedGateway).gateway
+    let seq = Date.now()
+    const tell = async ({ sqs }: Endpoints, temperature: number) => {
+      const credentials = { accessKeyId: 'local', secretAccessKey: 'local' }
+      const client = new SQSClient({ endpoint: sqs.url, region: sqs.region, credentials })
+      const reading = { seq: (seq += 1), timestamp: Date.now(), values: { temperature } }
+      const MessageBody = telemetry({ tenant, province, plant, thingName }, 'prensa', reading)
+      await client.send(new SendMessageCommand({ QueueUrl: sqs.queues.telemetry, MessageBody }))
+      client.destroy()
+    }
+    const browser = await launchChromium()
+    try {
+      // The policy of a page knows the socket's address of when it was opened, and here the next start has another.
+      const page = await signedInPage(browser, first.endpoints, email, { bypassCSP: true })
+      const shows = (...expected: [state: string, values: string[]]) =>
+        expect
+          .poll(
+            async () => [
+              await page.getByTestId('connection-state').getAttribute('data-state'),
+              await page.locator('[data-machine] [data-tag="temperature"] .figure').allTextContents(),
+            ],
+            { timeout: 60_000 },
+          )
+          .toEqual(expected)
+      await tell(first.endpoints, 40.5)
+      await page.goto(`/plants/${plant}`)
+      await shows('live', ['40,5'])
+      await first.stop()
+      await shows('reconnecting', ['40,5'])
+
+      const webPort = Number(new URL(first.endpoints.web.url).port)
+      const second = await startLocalCloud({ ...options, webPort })
+      try {
+        // As when somebody looks at it: else it may wait for its back-off.
+        await page.evaluate(`document.dispatchEvent(new Event('visibilitychange'))`)
+        await shows('live', ['40,5'])
+        await tell(second.endpoints, 41.5)
+        await shows('live', ['41,5'])
+        await expect.poll(() => page.getByRole('alert').count(), { timeout: 60_000 }).toBe(0)
+        const again = (await (await signIn(second.endpoints, email)).get('/plants')) as PlantPage
+        expect(again.items.map(({ slug }) => slug)).toEqual(plants.map(({ slug }) => slug))
+      } finally {
+        await second.stop()
+      }
+    } finally {
+      await browser.close()
+    }
     expect(globSync('endpoints.json', { cwd: options.rootDir })).toEqual([])
   })
 })

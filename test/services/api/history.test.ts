@@ -425,19 +425,20 @@ describe('trends', () => {
     api.request('POST', path(), { as, body: { machines } })
   const { stepMs, steps } = TREND
 
-  it('give the last number of each step before the newest reading of each machine, of some of its tags', async () => {
+  it('give the first number of each step before the newest reading of each machine, of some of its tags', async () => {
     const [often, long, never] = (await newMachines(3)) as [string, string, string]
     const now = Math.floor(Date.now() / stepMs) * stepMs
     const at = (step: number, ms = 0) => now - (steps - 1 - step) * stepMs + ms
     await store(often, [
       [at(-1, 9_999), { a: -1 }],
-      [at(0), { a: 1, b: 'text' }],
-      [at(0, 9_999), { a: 2 }],
-      // The tag that is read seldom is not in the newest reading of its step.
-      [at(10), { a: 3, slow: 0.5 }],
-      [at(10, 5_000), { a: 4 }],
-      [at(20), { a: 5 }],
-      [at(20, 1), { a: null }],
+      [at(0), { b: 'text' }],
+      [at(0, 9_998), { a: 2 }],
+      [at(0, 9_999), { a: 1 }],
+      // The tag that is read seldom is not in the first reading of its step.
+      [at(10), { a: 4 }],
+      [at(10, 5_000), { a: 3, slow: 0.5 }],
+      [at(20), { a: null }],
+      [at(20, 1), { a: 5 }],
       [at(59, 10), { a: 6, b: 7 }],
     ])
     const longAgo = now - DAY_MS

@@ -1,5 +1,4 @@
 import { computed } from 'vue'
-import { useI18n } from 'vue-i18n'
 import { ageOf, partsOf } from '../display/ages.ts'
 import type { Scalar } from '../../../schemas/telemetry.ts'
 import { decimalsFor, formatNumber, formatTickNumber, formatWritten } from '../display/numbers.ts'
@@ -14,9 +13,14 @@ import {
 import { i18n } from './i18n.ts'
 import { formatLocale } from './languages.ts'
 
-/** Numbers, ages and times in the reader's language. */
-export function useWords() {
-  const { t } = useI18n()
+type Words = ReturnType<typeof createWords>
+let words: Words | undefined
+
+/** Numbers, ages and times in the reader's language. The same for all components: a screen of tiles has hundreds. */
+export const useWords = (): Words => (words ??= createWords())
+
+function createWords() {
+  const { t } = i18n.global
   const numbersLocale = computed(() => formatLocale(i18n.global.locale.value, navigator.languages))
 
   return {

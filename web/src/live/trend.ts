@@ -7,12 +7,11 @@ const SPAN_MS = TREND.stepMs * TREND.steps
 
 const stepOf = (at: number) => Math.floor(at / TREND.stepMs)
 
-/** The trend with one more value: of each step the last one, over the last 10 minutes. */
+/** The trend with one more value: of each step the first one, over the last 10 minutes. In between it stays the same array. */
 export function withPoint(trend: readonly TrendPoint[], at: number, value: number): readonly TrendPoint[] {
   const last = trend.at(-1)
-  if (last && at <= last[0]) return trend
-  const before = last && stepOf(last[0]) === stepOf(at) ? trend.slice(0, -1) : trend
-  return [...withoutOld(before, at), [at, value]]
+  if (last && stepOf(at) <= stepOf(last[0])) return trend
+  return [...withoutOld(trend, at), [at, value]]
 }
 
 /**
