@@ -78,6 +78,34 @@ describe('tabs of one person', () => {
     expect(first.messages).toEqual([delta])
   })
 
+  it('copy nothing for others while there are none, nor after they have gone', async () => {
+    const server: Server = { sockets: [] }
+    const first = openTab(server, 'berta')
+    first.socket.subscribe(PLANT)
+    await isLive(first)
+    const posted = vi.spyOn(BroadcastChannel.prototype, 'postMessage')
+    const copies = () =>
+      posted.mock.calls.filter(([message]) => (message as { type: string }).type === 'message').length
+    const give = (version: number) => server.sockets[0]!.give(frames('delta', version, [machine(2, version)])[0]!)
+    give(1)
+    expect(first.messages).toHaveLength(1)
+    expect(posted).not.toHaveBeenCalled()
+    const second = openTab(server, 'berta')
+    second.socket.subscribe(PLANT)
+    await isLive(second)
+    give(2)
+    await vi.waitFor(() => expect(second.messages).toHaveLength(1))
+    expect(copies()).toBe(1)
+    second.socket.stop()
+    await vi.waitFor(() => {
+      give(3)
+      const before = copies()
+      give(4)
+      expect(copies()).toBe(before)
+    })
+    posted.mockRestore()
+  })
+
   it('are given a snapshot when they come, and keep their deltas until it is there', async () => {
     const { server, second } = await twoTabs('bruno')
     await vi.waitFor(() => expect(sentTo(server)).toEqual([`subscribe ${PLANT}`, `subscribe ${PLANT}`]))

@@ -145,24 +145,30 @@ const lockOf = (tab: string) => `live-tab:${tab}`
 
 function createLeader(options: LiveSocketOptions & { tab: string; post: (message: Message) => void }): Leader {
   const { post } = options
+  /** This tab's plants, and those of each tab that has told what it wants. */
   const byTab = new Map<string, Set<string>>()
   const ended = new AbortController()
   let state: LiveState = 'connecting'
+
+  /** Every frame is copied for the channel: not where no other tab is there to hear it. */
+  function tellOthers(message: Message): void {
+    if (byTab.size > Number(byTab.has(options.tab))) post(message)
+  }
 
   const socket = createLiveSocket({
     ...options,
     onState(next) {
       state = next
       options.onState(next)
-      post({ type: 'state', state })
+      tellOthers({ type: 'state', state })
     },
     onMessage(message) {
       options.onMessage(message)
-      post({ type: 'message', message })
+      tellOthers({ type: 'message', message })
     },
     onSubscribed(plantId) {
       options.onSubscribed(plantId)
-      post({ type: 'subscribed', plantId })
+      tellOthers({ type: 'subscribed', plantId })
     },
   })
   socket.start()
