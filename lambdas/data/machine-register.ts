@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { LiveMachine } from '../../schemas/live.ts'
 import type { Units } from '../../schemas/telemetry.ts'
-import { expiringMap } from '../runtime/expiring-map.ts'
+import { type ExpiringMap, expiringMap } from '../runtime/expiring-map.ts'
 import { createMachines, type NewMachine } from './create-machines.ts'
 import type { Database } from './database.ts'
 
@@ -31,33 +31,37 @@ export interface MachineRegister {
 }
 
 export function machineRegister(db: Kysely<Database>): MachineRegister {
-  const known = expiringMap<KnownMachine>(LIFETIME_MS)
+  const plants = new Map<string, ExpiringMap<KnownMachine>>()
   const editions = new Map<string, number>()
-  const key = (machine: MachineName) => `${machine.plantId}/${machine.slug}`
+  const ofPlant = ({ plantId }: MachineName) => {
+    let known = plants.get(plantId)
+    if (known === undefined) plants.set(plantId, (known = expiringMap(LIFETIME_MS)))
+    return known
+  }
 
   async function load(machines: MachineName[]): Promise<void> {
-    const unknown = distinct(machines.filter((machine) => !known.isFresh(key(machine))))
+    const unknown = distinct(machines.filter((machine) => !ofPlant(machine).isFresh(machine.slug)))
     if (unknown.length === 0) return
     const { rows } = await sql<KnownMachine & MachineName>`
       select m.id, m.plant_id as "plantId", m.slug, m.name, m.status, m.units, m.gateway_id as "gatewayId", g.thing_name as "thingName"
       from machines m join unnest(${unknown.map((one) => one.plantId)}::uuid[], ${unknown.map((one) => one.slug)}::text[])
         as asked(plant_id, slug) using (plant_id, slug)
         left join gateways g on g.id = m.gateway_id`.execute(db)
-    for (const machine of unknown) known.delete(key(machine))
-    for (const { plantId, slug, ...machine } of rows) known.set(key({ plantId, slug }), machine)
+    for (const machine of unknown) ofPlant(machine).delete(machine.slug)
+    for (const { plantId, slug, ...machine } of rows) ofPlant({ plantId, slug }).set(slug, machine)
   }
 
   return {
     load,
     async create(machines) {
-      const missing = distinct(machines.filter((machine) => !known.get(key(machine))))
+      const missing = distinct(machines.filter((machine) => !ofPlant(machine).get(machine.slug)))
       if (missing.length === 0) return
       await createMachines(db, missing)
       await load(missing)
     },
-    get: (machine) => known.get(key(machine)),
+    get: (machine) => ofPlant(machine).get(machine.slug),
     noteEdition(plantId, edition) {
-      if ((editions.get(plantId) ?? edition) !== edition) known.expire((one) => one.startsWith(`${plantId}/`))
+      if ((editions.get(plantId) ?? edition) !== edition) plants.get(plantId)?.expire()
       editions.set(plantId, edition)
     },
   }

@@ -49,7 +49,9 @@ export function knownPlaces(db: Kysely<Database>): Places {
   const plantKey = (sender: Sender) => `${sender.tenant}/${sender.plant}`
 
   return {
-    async load(senders) {
+    async load(messages) {
+      // A batch is of few senders.
+      const senders = [...new Map(messages.map((one) => [`${plantKey(one)}/${one.clientId}`, one])).values()]
       const stale = senders.filter((sender) => !tenants.isFresh(sender.tenant) || !plants.isFresh(plantKey(sender)))
       if (stale.length > 0) {
         const names = [distinct(stale.map((one) => one.tenant)), distinct(stale.map((one) => one.plant))] as const

@@ -118,6 +118,11 @@ function sortOut(readings: ReadingToStore[], oldest: number) {
   const firsts = new Set<ReadingToStore>()
   const wholes = new Set<ReadingToStore>()
   for (const ofMachine of Map.groupBy(readings, (reading) => reading.machineId).values()) {
+    if (ofMachine.length === 1) {
+      firsts.add(ofMachine[0]!)
+      wholes.add(ofMachine[0]!)
+      continue
+    }
     const bySeq = new Map<number, ReadingToStore>()
     for (const reading of ofMachine) {
       const first = bySeq.get(reading.seq)

@@ -7,7 +7,10 @@ import { type DeadLetter, judgeEach, Refusal } from '../runtime/refusals.ts'
 import type { Reading } from './read-telemetry.ts'
 import { tracesOf } from './traces.ts'
 
-interface PlacedReading extends Reading, Place {}
+interface PlacedReading extends Reading, Place {
+  /** Of the machine. */
+  slug: string
+}
 
 /** A reading whose names are resolved to ids. */
 export interface AddressedReading extends PlacedReading {
@@ -34,7 +37,10 @@ export async function addressReadings(
   const refusals: DeadLetter[] = []
   try {
     await places.load(readings)
-    const placed = judgeEach(readings, refusals, (reading) => Object.assign(reading, places.of(reading)))
+    const placed = judgeEach(readings, refusals, (reading) => {
+      const { tenantId, plantId, gatewayId } = places.of(reading)
+      return { ...reading, slug: reading.machine, tenantId, plantId, gatewayId }
+    })
     const addressed = await findOrCreateMachines(machines, placed, oldest, refusals)
     refused.push(...refusals)
     return { addressed, unaddressed: [] }
@@ -55,14 +61,13 @@ async function findOrCreateMachines(
   oldest: number,
   refused: DeadLetter[],
 ): Promise<AddressedReading[]> {
-  const named = readings.map((reading) => Object.assign(reading, { slug: reading.machine }))
-  await machines.load(named)
-  await machines.create(named.filter((reading) => reading.timestamp >= oldest))
-  return judgeEach(named, refused, (reading) => {
+  await machines.load(readings)
+  await machines.create(readings.filter((reading) => reading.timestamp >= oldest))
+  return judgeEach(readings, refused, (reading) => {
     const known = machines.get(reading)
     const { plant, machine: name } = reading
     if (known?.status === 'retired') throw new Refusal('machine_retired', `The machine ${name} of ${plant} is retired`)
-    if (known !== undefined) return Object.assign(reading, { machineId: known.id, known })
+    if (known !== undefined) return { ...reading, machineId: known.id, known }
     if (reading.timestamp < oldest) throw tooOld(reading.timestamp)
     throw new Refusal('machine_quota_exceeded', `The plant ${plant} has no room for the machine ${name}`)
   })

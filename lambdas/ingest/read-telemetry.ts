@@ -28,11 +28,7 @@ export function readTelemetry({ record }: { record: SQSRecord }): Reading {
     throw new Refusal('timestamp_in_future', `The timestamp is ${Math.round(aheadMs / 1000)} s ahead of the broker`)
   }
   const { clientId, receivedAt, traceId } = envelope
-  return {
-    ...{ record, ...address, clientId, receivedAt, traceId, timestamp, seq, values },
-    ...(quality && { quality }),
-    ...(units && { units }),
-  }
+  return { ...address, record, clientId, receivedAt, traceId, timestamp, seq, values, quality, units }
 }
 
 const topicHelp = (topic: string) => `${topic} is not factory/{tenant}/{province}/{plant}/{machine}/telemetry`

@@ -7,8 +7,8 @@ export interface ExpiringMap<Value> {
   get(key: string): Value | undefined
   set(key: string, value: Value): void
   delete(key: string): void
-  /** Makes these look up again; `get` still gives them. */
-  expire(keys: (key: string) => boolean): void
+  /** Makes all be looked up again; `get` still gives them. */
+  expire(): void
 }
 
 export function expiringMap<Value>(lifetimeMs: number): ExpiringMap<Value> {
@@ -18,8 +18,8 @@ export function expiringMap<Value>(lifetimeMs: number): ExpiringMap<Value> {
     get: (key) => entries.get(key)?.value,
     set: (key, value) => entries.set(key, { value, until: Date.now() + lifetimeMs }),
     delete: (key) => entries.delete(key),
-    expire: (isMeant) => {
-      for (const [key, entry] of entries) if (isMeant(key)) entry.until = 0
+    expire: () => {
+      for (const entry of entries.values()) entry.until = 0
     },
   }
 }

@@ -18,10 +18,12 @@ const emf = new Metrics()
 /** EMF metrics of the function: log lines that CloudWatch turns into metrics, written when the event is done. */
 export const metrics: Counter<'service'> = emf
 
+// Each metric is written at once, and takes the dimension with it.
+const [emfOfTenant, emfOfCode] = [emf.singleMetric(), emf.singleMetric()]
+
 /** Metrics of one tenant, or of one code of refusals: a line of their own, as an EMF line has one set of dimensions. */
-export const metricsOf = (tenant: string): Counter<'tenant'> => emf.singleMetric().addDimension('tenant', tenant)
-export const metricsOfCode = (errorCode: string): Counter<'errorCode'> =>
-  emf.singleMetric().addDimension('errorCode', errorCode)
+export const metricsOf = (tenant: string): Counter<'tenant'> => emfOfTenant.addDimension('tenant', tenant)
+export const metricsOfCode = (errorCode: string): Counter<'errorCode'> => emfOfCode.addDimension('errorCode', errorCode)
 
 /** Frame of every handler: the request id in each log line, metrics flushed even when the handler throws. */
 export function frame<Event, Result>(handler: (event: Event, context: Context) => Promise<Result>) {

@@ -29,15 +29,17 @@ export function readPayload<Schema extends v.GenericSchema>(
   } catch (error) {
     throw new Refusal('invalid_json', `The payload is not JSON in UTF-8: ${(error as Error).message}`)
   }
-  const version = v.safeParse(v.object({ schemaVersion: v.unknown() }), json)
+  const payload = v.safeParse(schema, json)
+  if (payload.success) return payload.output
+  const version = v.safeParse(Versioned, json)
   if (version.success && version.output.schemaVersion !== 1) {
     const found = JSON.stringify(version.output.schemaVersion)
     throw new Refusal('unsupported_schema_version', `schemaVersion is ${found}; this system knows 1`)
   }
-  const payload = v.safeParse(schema, json)
-  if (!payload.success) throw new Refusal('invalid_payload', issuesOf(payload.issues))
-  return payload.output
+  throw new Refusal('invalid_payload', issuesOf(payload.issues))
 }
+
+const Versioned = v.object({ schemaVersion: v.unknown() })
 
 /** Node skips what is not base64 and stops at the first "=": then fewer bytes come out than the text has room for. */
 function decodeBase64(text: string): Buffer {
