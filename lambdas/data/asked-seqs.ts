@@ -55,6 +55,7 @@ export function askedSeqs({ tenantId, machines, from, to, now }: Asked) {
           from (select
             (select e.seq from ${eventsSince(begin)} and e.ts < ${end}::int8 order by e.ts, e.seq limit 1) as a,
             (select e.seq from ${eventsBefore(end)} and e.ts >= ${begin}::int8 order by e.ts desc, e.seq desc limit 1) as z
+            offset 0 -- looked up once, not wherever it is named
           ) n)`
   return sql`
     machine as materialized (
@@ -74,11 +75,15 @@ export function askedSeqs({ tenantId, machines, from, to, now }: Asked) {
     ), asked as materialized (
       select m.id as machine_id, class.name as class, class.seqs
       from machine m
+      left join (
+        select d.machine_id, range_agg(own.seqs) as seqs, range_agg(d.held * own.seqs) as held,
+          range_agg(d.dropped * own.seqs) as dropped, range_agg(d.underway * own.seqs) as underway
+        from declared d cross join lateral (select int8multirange(d.seqs) - d.moved as seqs) own
+        group by d.machine_id
+      ) o on o.machine_id = m.id
       cross join lateral (
-        select coalesce(range_agg(own.seqs), '{}') as seqs, coalesce(range_agg(d.held * own.seqs), '{}') as held,
-          coalesce(range_agg(d.dropped * own.seqs), '{}') as dropped,
-          coalesce(range_agg(d.underway * own.seqs), '{}') as underway
-        from declared d cross join lateral (select int8multirange(d.seqs) - d.moved as seqs) own where d.machine_id = m.id
+        select coalesce(o.seqs, '{}') as seqs, coalesce(o.held, '{}') as held, coalesce(o.dropped, '{}') as dropped,
+          coalesce(o.underway, '{}') as underway
       ) d
       cross join lateral (
         select ${anySeq} as seqs
