@@ -414,6 +414,7 @@ const PAGES = [
   '/alarms?tab=webhooks',
   '/guide',
   '/admin/onboarding',
+  '/admin/plants',
   '/admin/machines',
   '/admin/users',
   '/admin/dead-letters',
