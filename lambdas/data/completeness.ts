@@ -28,7 +28,7 @@ interface Row extends Counts {
  *
  * One statement. It reads of the ledger only the blocks that are not known to be full (`full_seqs`), at some 4 µs each,
  * and counts their bits; two lookups per outbox find the ends of a range of time. `npm run bench completeness`: 1,000
- * machines in some 0.4 s, of the last day as well as of all once full blocks are noted.
+ * machines in some 0.3 s once full blocks are noted, of the last day, which has 94 blocks each that are not, in some 0.8 s.
  */
 export async function readCompleteness(
   db: Kysely<Database>,
