@@ -162,7 +162,17 @@ it('a chart shows a spike of one sample, is zoomed by dragging, and its address 
   await admin.waitForURL(/range=24h/)
   expect(admin.url()).not.toContain('from=')
 
-  await admin.getByTestId('tab-events').click()
+  const day = new Date(Date.now() - 2 * 86_400_000).toISOString().slice(0, 10)
+  await admin.getByTestId('range-own').click()
+  await admin.getByTestId('range-from').fill(`${day}T06:00`)
+  await admin.getByTestId('range-to').fill(`${day}T05:00`)
+  expect(await admin.getByTestId('range-show').isDisabled()).toBe(true)
+  await admin.getByTestId('range-to').fill(`${day}T07:30`)
+  await admin.getByTestId('range-show').click()
+  // In the plant's time, three hours behind UTC.
+  await admin.waitForURL(`**from=${Date.parse(`${day}T09:00Z`)}&to=${Date.parse(`${day}T10:30Z`)}*`)
+
+  await admin.goto(`${machine}?tab=events`)
   await admin.getByTestId('event').first().waitFor(WAIT)
 }, 120_000)
 
@@ -230,7 +240,7 @@ it('a file of readings is asked for, made, and fetched', async () => {
   await dialog.waitFor({ state: 'detached' })
 })
 
-it('the machines of a plant are also a table, sorted and searched, and its address keeps that', async () => {
+it('the machines of a plant are also a table, sorted and searched, and its address and its browser keep that', async () => {
   await admin.goto(`/plants/${PLANT}`)
   await admin.getByTestId('view-table').click()
   const lines = async () => {
@@ -244,8 +254,12 @@ it('the machines of a plant are also a table, sorted and searched, and its addre
   await admin.getByTestId('search-machines').fill('pan')
   await expect.poll(lines, WAIT).toEqual(['horno-de-pan'])
   await admin.waitForURL(/search=pan/)
+  await admin.getByTestId('choose-columns').click()
+  await admin.getByTestId('column-gateway').uncheck()
   await admin.reload()
   await expect.poll(lines, WAIT).toEqual(['horno-de-pan'])
+  expect(await admin.getByTestId('sort-machine').count()).toBe(1)
+  expect(await admin.getByTestId('sort-gateway').count()).toBe(0)
 }, 60_000)
 
 it('a refused message is found by its code, and discarded with a reason that the audit log keeps', async () => {
