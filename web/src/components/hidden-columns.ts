@@ -1,14 +1,11 @@
 import { ref } from 'vue'
+import { storedJson } from './stored-json.ts'
 
 const STORAGE_KEY = 'hidden-columns'
 
 function readHidden(): string[] {
-  try {
-    const stored: unknown = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? '[]')
-    return Array.isArray(stored) ? stored.map(String) : []
-  } catch {
-    return []
-  }
+  const stored = storedJson(STORAGE_KEY)
+  return Array.isArray(stored) ? stored.map(String) : []
 }
 
 /** Columns of the table of machines that this person does not want, on this browser. */

@@ -1,16 +1,13 @@
 import { ref, watch } from 'vue'
+import { storedJson } from './stored-json.ts'
 
 const STORAGE_KEY = 'pinned-tags'
 /** Machines whose pins are remembered on this browser, the last ones. */
 const MOST_MACHINES = 200
 
 function readPins(): Record<string, string[]> {
-  try {
-    const stored: unknown = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? '{}')
-    return typeof stored === 'object' && stored !== null ? (stored as Record<string, string[]>) : {}
-  } catch {
-    return {}
-  }
+  const stored = storedJson(STORAGE_KEY)
+  return typeof stored === 'object' && stored !== null ? (stored as Record<string, string[]>) : {}
 }
 
 /** Tags that this person wants on top of a machine's list, on this browser. */
