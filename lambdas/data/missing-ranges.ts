@@ -6,7 +6,7 @@ import type { Database } from './database.ts'
 export type MissingRanges = Pick<CompletenessOfMachine, 'duplicates' | 'missingRanges' | 'hasMoreRanges' | 'declared'>
 
 const MAX_RANGES = 1000
-/** Blocks of which the single bits are looked at, at 0.2 ms each. */
+/** Blocks of which the single bits are looked at, at 0.1 ms each, 0.3 ms where every other bit is missing. */
 const MAX_BLOCKS_WITH_HOLES = 200
 
 /** Which seqs are missing, exactly; `asked` must be about one machine. */
@@ -17,13 +17,17 @@ export async function readMissingRanges(db: Kysely<Database>, asked: Asked): Pro
         where f.machine_id = a.machine_id and f.tenant_id = ${asked.tenantId}), '{}') as seqs
       from asked a where a.class in ('held', 'dropped', 'quarantined', 'due') group by a.machine_id
     ), looked_at as materialized (
-      select l.block, int8range(l.block << 10, (l.block + 1) << 10) as seqs, l.received
-      from wanted w cross join lateral unnest(w.seqs) r
-      join machine_ledger l on l.tenant_id = ${asked.tenantId} and l.machine_id = w.machine_id
-        and l.block between lower(r) >> 10 and (upper(r) - 1) >> 10
+      select int8range(l.block << 10, (l.block + 1) << 10) as seqs, nullif(l.received, ~0::bit(1024)) as received -- null when full
+      from wanted w cross join lateral (
+        select unnest(range_agg(int8range(lower(r) >> 10, (upper(r) - 1) >> 10, '[]'))) as r from unnest(w.seqs) r
+      ) blocks cross join lateral (
+        select l.block, l.received from machine_ledger l
+        where l.tenant_id = ${asked.tenantId} and l.machine_id = w.machine_id and l.block between lower(blocks.r) and upper(blocks.r) - 1
+        offset 0 -- looked up range by range: a join compares all blocks of the machine with each range
+      ) l
     ), with_holes as materialized (
-      select distinct block, seqs, received from looked_at where bit_count(received) < 1024
-      order by block desc limit ${MAX_BLOCKS_WITH_HOLES}
+      select seqs, received from looked_at where received is not null
+      order by seqs desc limit ${MAX_BLOCKS_WITH_HOLES}
     ), reach as (
       select int8multirange(int8range(case when count(*) = ${MAX_BLOCKS_WITH_HOLES} then min(lower(seqs)) end, null)) as seqs,
         count(*) = ${MAX_BLOCKS_WITH_HOLES} as is_cut
@@ -44,9 +48,11 @@ export async function readMissingRanges(db: Kysely<Database>, asked: Asked): Pro
       from asked a, unnest(a.seqs) r
     )
     select
-      (select coalesce(sum(l.repeats), 0)::int8 from machine m, blocks b
-        join machine_ledger l on l.block between lower(b.r) and upper(b.r) - 1
-        where l.tenant_id = m.tenant_id and l.machine_id = m.id) as duplicates,
+      (select coalesce(sum(in_range.repeats), 0)::int8 from machine m cross join blocks b cross join lateral (
+        select sum(l.repeats) as repeats from machine_ledger l
+        where l.tenant_id = m.tenant_id and l.machine_id = m.id and l.block between lower(b.r) and upper(b.r) - 1
+          and l.repeats > 0 -- of which there is an index
+      ) in_range) as duplicates,
       (select coalesce(jsonb_agg(jsonb_build_object('from', lower(r), 'to', upper(r) - 1, 'state', state)
         order by lower(r) desc), '[]') from listed) as "missingRanges",
       (select is_cut from reach) as "hasMoreRanges",
