@@ -70,11 +70,12 @@ create function note_full_blocks() returns int8 language sql volatile as $f$
     select m.id, m.tenant_id, fresh.seqs
     from machines m left join full_seqs f on f.machine_id = m.id,
     lateral (
-      select range_agg(int8range(l.block << 10, (l.block + 1) << 10)) as seqs
-      from unnest('{[0,9007199254740992)}'::int8multirange - coalesce(f.seqs, '{}')) gap
-        join machine_ledger l on l.machine_id = m.id
-          and l.block between lower(gap) >> 10 and (upper(gap) - 1) >> 10
-      where bit_count(l.received) = 1024
+      select range_agg(l.seqs) as seqs
+      from unnest('{[0,9007199254740992)}'::int8multirange - coalesce(f.seqs, '{}')) gap cross join lateral (
+        select int8range(l.block << 10, (l.block + 1) << 10) as seqs from machine_ledger l
+        where l.machine_id = m.id and l.block between lower(gap) >> 10 and (upper(gap) - 1) >> 10 and bit_count(l.received) = 1024
+        offset 0 -- looked up gap by gap: a join compares all blocks of the machine with each gap
+      ) l
     ) fresh
     where fresh.seqs is not null
     on conflict (machine_id) do update set seqs = f.seqs + excluded.seqs
