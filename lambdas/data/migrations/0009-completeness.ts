@@ -52,10 +52,6 @@ begin
   end loop;
 end $do$;
 
-create function seq_count(p_seqs int8multirange) returns int8 language sql immutable parallel safe as $f$
-  select coalesce(sum(upper(r) - lower(r)), 0)::int8 from unnest(p_seqs) r
-$f$;
-
 -- How many seqs of [p_from, p_until) the ledger's block holds.
 create function stored_in_block(p_received bit(1024), p_block int8, p_from int8, p_until int8) returns int8
 language sql immutable parallel safe as $f$
