@@ -1,18 +1,29 @@
 import * as v from 'valibot'
 import { EpochMs, Slug, ThingName } from './slugs.ts'
 import { Scalar, Quality } from './telemetry.ts'
+import { isWholeNumber, withShortcut } from './with-shortcut.ts'
 
 /**
  * What the IoT rules put on SQS. `payload` is base64 of the publish's bytes (checked where it is decoded), so that bytes
  * which are not JSON still arrive and are judged by our code. `receivedAt` is the broker's clock: presence orders by it, never by the payload's.
  */
-export const QueueEnvelope = v.object({
-  payload: v.pipe(v.string(), v.description('base64 of the bytes that were published')),
-  topic: v.string(),
-  clientId: v.string(),
-  receivedAt: EpochMs,
-  traceId: v.optional(v.string(), ''),
-})
+export const QueueEnvelope = withShortcut(
+  v.object({
+    payload: v.pipe(v.string(), v.description('base64 of the bytes that were published')),
+    topic: v.string(),
+    clientId: v.string(),
+    receivedAt: EpochMs,
+    traceId: v.optional(v.string(), ''),
+  }),
+  ({ payload, topic, clientId, receivedAt, traceId }) =>
+    typeof payload === 'string' &&
+    typeof topic === 'string' &&
+    typeof clientId === 'string' &&
+    isWholeNumber(receivedAt) &&
+    typeof traceId === 'string'
+      ? { payload, topic, clientId, receivedAt, traceId }
+      : undefined,
+)
 export type QueueEnvelope = v.InferOutput<typeof QueueEnvelope>
 
 /**

@@ -1,6 +1,6 @@
 /** Keys of the realtime side in Redis, and the writes that ingest and status share. Postgres is the truth of all of it. */
 import type { Alarm } from '../../schemas/alarms.ts'
-import type { LiveGateway, LiveMachine } from '../../schemas/live.ts'
+import type { LiveGateway, LiveMachine, MachineState } from '../../schemas/live.ts'
 import type { StatusEvent, TelemetryEvent } from '../../schemas/queues.ts'
 import type { Redis } from '../runtime/redis.ts'
 
@@ -36,11 +36,6 @@ export const plantIdKey = key('plant-id')
 const editionKey = key('edition')
 export const connectionKey = (connectionId: string) => `connection:${connectionId}`
 
-/** The trace id of the reading that is a machine's newest, where it is known. */
-interface Traced {
-  traceId?: string
-}
-
 /** A field of a hash: a machine, a gateway or an alarm as JSON that ends in its `revision`, which grows with each change. */
 export interface CachedEntry {
   field: string
@@ -49,10 +44,26 @@ export interface CachedEntry {
 
 export function cachedEntry(
   field: string,
-  live: (LiveMachine & Traced) | LiveGateway | Alarm,
+  live: LiveMachine | LiveGateway | Alarm,
   revision: number,
 ): CachedEntry {
   return { field, json: JSON.stringify({ ...live, revision }) }
+}
+
+/** The same of a machine with the trace id of its newest reading, whose values are at hand as JSON. */
+export function cachedMachine(
+  { state, ...about }: LiveMachine & { state: MachineState },
+  valuesJson: string,
+  traceId: string,
+  revision: number,
+): CachedEntry {
+  const { timestamp, seq, receivedAt, quality } = state
+  const json = [
+    `${JSON.stringify(about).slice(0, -1)},"state":{"timestamp":${timestamp},"seq":${seq},"receivedAt":${receivedAt},"values":`,
+    valuesJson,
+    `${quality ? `,"quality":${JSON.stringify(quality)}` : ''}},"traceId":${JSON.stringify(traceId)},"revision":${revision}}`,
+  ]
+  return { field: about.slug, json: json.join('') }
 }
 
 /**
@@ -78,6 +89,7 @@ local function lines(text)
 end
 local function about(json) return string.sub(json, 1, string.find(json, ',"state":', 1, true)) end
 local fields, jsons, news, changed, changedAbout = lines(ARGV[3]), lines(ARGV[4]), {}, {}, {}
+local watched = redis.call('ZCOUNT', KEYS[2], ARGV[1], '+inf') > 0
 if #fields > 0 then
   local known = redis.call('HMGET', KEYS[1], unpack(fields))
   for i, json in ipairs(jsons) do
@@ -85,13 +97,15 @@ if #fields > 0 then
       changed[#changed + 1] = fields[i]
       news[#news + 1] = fields[i]
       news[#news + 1] = json
-      if KEYS[6] and not (known[i] and about(known[i]) == about(json)) then changedAbout[#changedAbout + 1] = fields[i] end
+      if watched and KEYS[6] and not (known[i] and about(known[i]) == about(json)) then
+        changedAbout[#changedAbout + 1] = fields[i]
+      end
     end
   end
   if #news > 0 then redis.call('HSET', KEYS[1], unpack(news)) end
 end
 local due = 0
-if #changed > 0 and redis.call('ZCOUNT', KEYS[2], ARGV[1], '+inf') > 0 then
+if #changed > 0 and watched then
   redis.call('SADD', KEYS[4], unpack(changed))
   redis.call('PEXPIRE', KEYS[4], 60000)
   if #changedAbout > 0 then
@@ -131,7 +145,8 @@ export async function tellPlant(
   const channel = eventsChannel(plant)
   const { hash, changed, about } = KEYS_OF[kind]
   const keys = [hash, watchersKey, editionKey, changed, fanOutKey, ...about].map((keyOf) => keyOf(plant))
-  const lines = (texts: string[]) => texts.map((text) => `${text}\n`).join('')
+  // Long texts go as bytes: those of a string are copied once more on their way.
+  const lines = (texts: string[]) => Buffer.from(texts.map((text) => `${text}\n`).join(''))
   const groups = Array.from({ length: Math.ceil(entries.length / MAX_ENTRIES) || 1 }, (_, index) =>
     entries.slice(index * MAX_ENTRIES, (index + 1) * MAX_ENTRIES),
   )

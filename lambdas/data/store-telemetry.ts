@@ -22,7 +22,11 @@ export interface ReadingToStore extends Pick<TelemetryV1, 'timestamp' | 'seq' | 
   tenantId: string
   machineId: string
   receivedAt: number
+  /** `values` as JSON, there once it was asked for (valuesJsonOf): Postgres and Redis both get it. */
+  valuesJson?: string
 }
+
+export const valuesJsonOf = (reading: ReadingToStore): string => (reading.valuesJson ??= JSON.stringify(reading.values))
 
 export type Outcome = 'new' | 'duplicate' | 'seq_conflict' | 'timestamp_too_old'
 
@@ -157,7 +161,7 @@ async function callStore(
       int8Array(readings.map((reading) => reading.seq)),
       int8Array(readings.map((reading) => reading.timestamp)),
       int8Array(readings.map((reading) => reading.receivedAt)),
-      readings.map((reading) => JSON.stringify(reading.values)).join('\n'),
+      readings.map(valuesJsonOf).join('\n'),
       readings.map((reading) => (reading.quality ? JSON.stringify(reading.quality) : '')).join('\n'),
       uuidArray(readings.map((reading) => (wholes.has(reading) ? tagSetOf(reading) : null))),
       oldest,

@@ -3,9 +3,10 @@ import type { Kysely } from 'kysely'
 import type { TelemetryEvent } from '../../schemas/queues.ts'
 import { currentMachines } from '../data/current-machines.ts'
 import type { Database } from '../data/database.ts'
-import { cachedEntry, type CachedEntry, tellPlant } from '../data/live-cache.ts'
+import { cachedEntry, type CachedEntry, cachedMachine, tellPlant } from '../data/live-cache.ts'
 import type { MachineRegister } from '../data/machine-register.ts'
 import { requestFanOut } from '../data/request-fan-out.ts'
+import { valuesJsonOf } from '../data/store-telemetry.ts'
 import { logger, metrics } from '../runtime/frame.ts'
 import type { Redis } from '../runtime/redis.ts'
 import type { AddressedReading } from './address-readings.ts'
@@ -72,7 +73,11 @@ async function entriesByPlant(
     const { name, status, thingName, units } = known
     const newest = readings.find(({ seq, timestamp }) => seq === state.seq && timestamp === state.timestamp)
     const machine = { machineId, slug, name, status, thingName, units, state }
-    add(plantId, cachedEntry(slug, { ...machine, ...(newest && { traceId: newest.traceId }) }, revision))
+    if (newest === undefined) add(plantId, cachedEntry(slug, machine, revision))
+    else {
+      const json = state.values === newest.values ? valuesJsonOf(newest) : JSON.stringify(state.values)
+      add(plantId, cachedMachine(machine, json, newest.traceId, revision))
+    }
   }
   if (unheard.length > 0) {
     for (const { plantId, revision, ...machine } of await currentMachines(db, unheard)) {
