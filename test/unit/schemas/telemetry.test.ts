@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import * as v from 'valibot'
 import { describe, expect, it } from 'vitest'
+import { QueueEnvelope } from '../../../schemas/queues.ts'
 import { MachineLedger, StatusV1 } from '../../../schemas/status.ts'
 import { TelemetryV1 } from '../../../schemas/telemetry.ts'
 
@@ -62,6 +63,25 @@ describe('telemetry v1', () => {
       fc.property(some, (values) => {
         const slowly = { ...TelemetryV1.entries.values, '~run': v.pipe(...TelemetryV1.entries.values.pipe)['~run'] }
         expect(v.is(TelemetryV1.entries.values, values)).toBe(v.is(slowly, values))
+      }),
+      { numRuns: 3_000 },
+    )
+  })
+
+  it.each([
+    ['a message', TelemetryV1, { ...reading, quality: { running: 'bad' }, units: { temperature: '°C' } }],
+    ['an envelope', QueueEnvelope, { payload: 'e30=', topic: 'a/b', clientId: 'c', receivedAt: 1, traceId: 't' }],
+  ] as const)('says the same of %s at a glance as field by field', (_, schema: v.GenericSchema, right) => {
+    const slowly = v.object((schema as unknown as typeof TelemetryV1).entries)
+    const strange = fc.constantFrom(undefined, null, -1, 0, 1, 1.5, 2 ** 53, '', 'a', true, {}, [], { a: 1 })
+    const others = fc.dictionary(fc.constantFrom(...Object.keys(right), 'later'), strange, { maxKeys: 3 })
+    const some = fc
+      .tuple(fc.subarray(Object.entries(right)), others)
+      .map(([kept, other]) => ({ ...Object.fromEntries(kept), ...other }))
+    fc.assert(
+      fc.property(fc.oneof(some, fc.constantFrom(right, null, [], 'a', 1)), (input) => {
+        const [quick, slow] = [v.safeParse(schema, input), v.safeParse(slowly, input)]
+        expect(quick).toEqual(slow)
       }),
       { numRuns: 3_000 },
     )
