@@ -3,7 +3,8 @@
  * within the batch, which are rare, follow in a second one: the ledger knows their first by then.
  *
  * - `machine_ledger` holds one bit per seq ever stored. It outlives the partitions, so a redelivery is known even when
- *   its reading is long dropped.
+ *   its reading is long dropped. A machine's newest block of it stands beside the state: a reading that follows the last
+ *   ones, or comes a little late, then takes one update of one row, and its event.
  * - Advisory locks, one per bucket of machines, are taken in ascending order and held to commit. Two consumers with the
  *   same messages run one after the other, and the second sees what the first has stored (READ COMMITTED: the statement
  *   after the lock has a newer snapshot).

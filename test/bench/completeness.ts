@@ -154,7 +154,7 @@ async function seed(client: pg.Client): Promise<{ gateways: string[]; yearly: st
   const seconds = DAYS * 86_400
   const blocks = `generate_series($3::int8 >> 10, ($3::int8 + case when m.id = $2 then ${BLOCKS_OF_A_YEAR * 1024} else ${seconds} end) >> 10)`
   await client.query(
-    `insert into machine_ledger (tenant_id, machine_id, block, received, repeats)
+    `insert into closed_blocks (tenant_id, machine_id, block, received, repeats)
      select $1, m.id, n, case when n % 100 = 0 then set_bit(~0::bit(1024), 7, 0) else ~0::bit(1024) end, (n % 50 = 0)::int
      from machines m, ${blocks} n
      order by case when m.id = $2 then $3::int8 + (n * 1024 - $3::int8) * ${seconds} / ${BLOCKS_OF_A_YEAR * 1024} else n * 1024 end, random()`,

@@ -116,7 +116,7 @@ async function benchHoles(system: IngestSystem, consumers: Consumer[]): Promise<
   const firstSeq = 2 ** 42
   const prefilled = MACHINES * BLOCKS * 512
   await system.client.query(
-    `insert into machine_ledger (tenant_id, machine_id, block, received)
+    `insert into closed_blocks (tenant_id, machine_id, block, received)
      select tenant_id, id, $1::int8 / 1024 + n, repeat('10', 512)::bit(1024) from machines, generate_series(0, $2::int8 - 1) n`,
     [firstSeq, BLOCKS],
   )

@@ -77,7 +77,8 @@ export class Generator {
     this.fullPlant = fleet.fullPlant
     this.#clock = startedAt
     this.machines = fleet.machines.map((machine) => {
-      const first = startedAt - random.below(DAY_MS)
+      // Soon it comes to the end of a block of the ledger.
+      const first = Math.ceil((startedAt - random.below(DAY_MS)) / 1024) * 1024 - random.below(40)
       return {
         ...machine,
         ...{ tellsAll: random.chance(50), first, seq: first - 1, timestamp: startedAt - random.below(60_000) },

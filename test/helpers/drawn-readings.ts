@@ -56,7 +56,7 @@ export const drawnBatches = (values: fc.Arbitrary<ReadingToStore['values']>, ste
           machines: string[]
           start: number
         }): ReadingToStore[][] => {
-          let seq = 0
+          let seq = 1020 // a block of the ledger ends soon
           return drawn.map((batch) =>
             batch.map(({ machine, at, values, bad }) => {
               const timestamp = start + at - (at % stepMs)

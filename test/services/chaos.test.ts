@@ -49,11 +49,11 @@ describe(`whatever fails while readings arrive (seed ${SEED}; more of it: npm ru
       ['rows'],
       `update telemetry_events set values = values || '{"speed": -1}' where ${seqOf('min')}`,
     ],
-    ['a delivery uncounted', ['repeats'], `update machine_ledger set repeats = -1000 where ${one}`],
+    ['a delivery uncounted', ['repeats'], `update closed_blocks set repeats = -1000 where ${one}`],
     [
       'a bit lost',
       ['ledger'],
-      `update machine_ledger set received = set_bit(received, position(B'1' in received) - 1, 0)
+      `update closed_blocks set received = set_bit(received, position(B'1' in received) - 1, 0)
       where ${one}`,
     ],
     [

@@ -50,13 +50,13 @@ test('nearly all is not all: 100 per cent means that nothing is missing', async 
   const machine = await newMachine('nearly')
   await machine.declare({ first, last: first + 10_000_000, dropped: [] })
   await query(
-    `insert into machine_ledger (tenant_id, machine_id, block, received)
+    `insert into closed_blocks (tenant_id, machine_id, block, received)
      select $1, $2, n, ~0::bit(1024) from generate_series($3::int8 >> 10, ($3::int8 + 10000000) >> 10) n`,
     [machine.tenantId, machine.machineId, first],
   )
   expect(await machine.read()).toMatchObject({ percent: 100, missing: 0 })
   await query(
-    `update machine_ledger set received = set_bit(received, 7, 0) where machine_id = $1 and block = ($2::int8 + 5000000) >> 10`,
+    `update closed_blocks set received = set_bit(received, 7, 0) where machine_id = $1 and block = ($2::int8 + 5000000) >> 10`,
     [machine.machineId, first],
   )
   expect(await machine.read()).toMatchObject({ percent: 99.999, missing: 1, lost: 1 })

@@ -56,12 +56,12 @@ const POISON = {
   unknown_gateway: (plant: TestPlant) => telemetry(plant, 'a', {}, { clientId: 'stranger' }),
 } satisfies Partial<Record<IngestErrorCode, (plant: TestPlant) => string>>
 
-/** Few of everything, so that repeats and contradictions are common; seqs on both sides of the ledger's blocks. */
+/** Few of everything, so that repeats and contradictions are common; seqs of three blocks of the ledger, mostly of the second. */
 const reading = fc.record<Reading>({
   machine: fc.constantFrom('a', 'b'),
-  seq: fc.constantFrom(0, 1, 1022, 1023, 1024),
+  seq: fc.constantFrom(0, 1023, 1024, 1025, 1026, 1027, 2048, 2049),
   time: fc.constantFrom('now', 'now', 'later', 'late', 'tooOld'),
-  tag: fc.constantFrom('t', 'p'),
+  tag: fc.constantFrom('t', 't', 't', 'p'),
   value: fc.integer({ min: 0, max: 1 }),
   receivedAt: fc.integer({ min: now, max: now + 2 }),
 })

@@ -14,6 +14,8 @@ afterAll(() => database.close())
 
 const now = Date.now()
 const tags = ['a', 'b', 'c', 'd']
+/** Shortly before a block of the ledger ends. */
+const FIRST_SEQ = 1021
 
 /** A reading with some of the tags, at one of few times, so that all orders and ties occur. */
 const reading = fc.record({
@@ -38,7 +40,7 @@ test('the state is the newest value of each tag, for all orders of arrival and a
         const readings = batch.map(({ machine, timestamp, receivedAt, values, bad }): ReadingToStore => {
           const quality = Object.fromEntries(bad.filter((tag) => tag in values).map((tag) => [tag, 'bad' as const]))
           const graded = Object.keys(quality).length > 0 && { quality }
-          const seq = shuffled[stored.length + batch.findIndex((one) => one.values === values)]!
+          const seq = FIRST_SEQ + shuffled[stored.length + batch.findIndex((one) => one.values === values)]!
           return { tenantId, machineId: machines[machine]!, seq, timestamp, receivedAt, values, ...graded }
         })
         stored.push(...readings)
@@ -62,4 +64,49 @@ test('the state is the newest value of each tag, for all orders of arrival and a
     }),
     { numRuns: 300 },
   )
+})
+
+test('a seq of the newest block, which stands beside the state, is judged as one of a closed block', async () => {
+  const machineId = uuid()
+  const base = { tenantId: uuid(), machineId, receivedAt: now, values: { a: 1 } }
+  const oldest = now - 1000
+  const store = async (seq: number, other: Partial<ReadingToStore> = {}) =>
+    (await storeTelemetry(database.master, [{ ...base, seq, timestamp: now + seq, ...other }], oldest)).outcomes[0]
+  const ledger = async () => {
+    const { rows } = await database.master.query<{ block: number; received: string; repeats: number }>(
+      'select block, received, repeats from machine_ledger where machine_id = $1 order by block',
+      [machineId],
+    )
+    return rows.map(({ block, received, repeats }) => ({
+      seqs: [...received].flatMap((bit, place) => (bit === '1' ? [block * 1024 + place] : [])),
+      repeats,
+    }))
+  }
+
+  for (const seq of [1023, 1024, 1026]) expect(await store(seq)).toBe('new')
+  expect(await store(1025, { timestamp: now })).toBe('new') // late: the state knows newer
+  expect(await store(1025, { timestamp: now })).toBe('duplicate')
+  expect(await store(1026, { values: { a: 2 } })).toBe('seq_conflict')
+  expect(await store(1026, { timestamp: now })).toBe('seq_conflict')
+  expect(await store(1027, { timestamp: oldest - 1 })).toBe('timestamp_too_old')
+  expect(await store(1026, { timestamp: oldest - 1 })).toBe('duplicate')
+  expect(await ledger()).toEqual([
+    { seqs: [1023], repeats: 0 },
+    { seqs: [1024, 1025, 1026], repeats: 5 },
+  ])
+  expect(await store(2048)).toBe('new')
+  for (const seq of [1023, 1024, 1025, 2048]) {
+    expect(await store(seq, seq === 1025 ? { timestamp: now } : {})).toBe('duplicate')
+  }
+  expect(await store(1027)).toBe('new')
+  expect(await ledger()).toEqual([
+    { seqs: [1023], repeats: 1 },
+    { seqs: [1024, 1025, 1026, 1027], repeats: 7 },
+    { seqs: [2048], repeats: 1 },
+  ])
+  const { rows } = await database.master.query(
+    'select s.ts, s.seq, (select count(*) from telemetry_events e where e.machine_id = s.machine_id) as events from machine_state s where s.machine_id = $1',
+    [machineId],
+  )
+  expect(rows).toEqual([{ ts: now + 2048, seq: 2048, events: 6 }])
 })

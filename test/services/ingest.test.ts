@@ -87,7 +87,7 @@ test('duplicates, within a batch and later, are handled in silence and counted',
   expect(await consumer.handle(sqsEvent([one!, two!, one!, two!]))).toEqual({ batchItemFailures: [] })
   expect(await consumer.handle(sqsEvent([two!, one!]))).toEqual({ batchItemFailures: [] })
   expect(await seqs(plant)).toEqual([1, 2])
-  expect(await rowsOf('machine_ledger', plant)).toMatchObject([{ repeats: 4 }])
+  expect(await rowsOf('closed_blocks', plant)).toMatchObject([{ repeats: 4 }])
   expect(await codes()).toEqual([])
 })
 

@@ -17,7 +17,7 @@ create table telemetry_events (
   primary key (machine_id, ts, seq)
 ) partition by range (ts);
 
-create table machine_ledger (
+create table closed_blocks (
   tenant_id uuid not null,
   machine_id uuid not null,
   block int8 not null,            -- seq >> 10
@@ -37,7 +37,15 @@ create table machine_state (
   older_tags jsonb,
   tag_set uuid,                   -- MD5 of its tags' names, sorted and joined by commas; null beside older_tags
   last_seen_at int8 not null,
-  revision int8 not null
+  revision int8 not null,
+  open_block int8,                -- newest block of the ledger, which is none of closed_blocks; null until a second one begins
+  open_received bit(1024) not null default 0::bit(1024),
+  open_repeats int8 not null default 0
 ) with (fillfactor = 50);
+
+create view machine_ledger with (security_invoker = true) as
+  select tenant_id, machine_id, block, received, repeats from closed_blocks
+  union all
+  select tenant_id, machine_id, open_block, open_received, open_repeats from machine_state;
 `.execute(db)
 }

@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 
 /**
  * `store_telemetry`: a batch of readings in one statement, each stored exactly once. store-telemetry.ts explains it.
- * A CTE is planned as if it had 10 rows: they are never joined with one another, but by hash with `others`, which are few.
+ * `enable_seqscan = off`: a connection that plans while the tables are small would keep on reading them whole.
  * `p_values` and `p_quality` are lines of JSON, which is quicker to read than an array of texts; an empty line is null.
  * The caller gives each (machine, seq) once. `p_tag_set`: of the reading's tags, as in machine_state, where the machine's
  * other readings of the batch add nothing to it; else null.
@@ -14,71 +14,138 @@ create aggregate jsonb_merge(jsonb) (sfunc = jsonb_concat, stype = jsonb, initco
 create function store_telemetry(p_tenant uuid[], p_machine uuid[], p_seq int8[], p_ts int8[], p_received_at int8[],
   p_values text, p_quality text, p_tag_set uuid[], p_oldest int8)
 returns table(idx int, outcome text, machine uuid, state jsonb, revision int8) language plpgsql volatile
-set plan_cache_mode = force_generic_plan as $f$
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $f$
 declare
+ lines text[] := string_to_array(p_values, E'\\n');
+ quality_lines text[] := string_to_array(p_quality, E'\\n', '');
  now_us int8;
+ is_quick bool;
+ -- Readings by their place in the batch.
+ rest int[] := array(select generate_series(1, cardinality(p_machine))); -- still to be dealt with
+ others int[]; -- not all new in the open block
  not_new int[];
- not_simple int[];
+ done int[];
+ late int[];
+ unchanged int[]; -- of a machine whose state stays
 begin
  -- Ascending, so that two batches never wait for each other; held to commit. The next statement's snapshot is taken
  -- after the lock, so it sees all that other batches have stored for these machines.
  perform pg_advisory_xact_lock(7001, b.bucket) from (select distinct get_byte(uuid_send(m), 15) as bucket from unnest(p_machine) m order by 1) b;
  now_us := (extract(epoch from clock_timestamp()) * 1000000)::int8; -- grows from one holder of the lock to the next
- with input as materialized (
-  select u.idx::int as idx, u.tenant_id, u.machine_id, u.seq, u.seq >> 10 as block, (u.seq & 1023)::int as bit, u.ts, u.received_at,
-     u.values::jsonb as values, u.quality::jsonb as quality, u.tag_set
-  from unnest(p_tenant, p_machine, p_seq, p_ts, p_received_at, string_to_array(p_values, E'\\n'), string_to_array(p_quality, E'\\n', ''), p_tag_set)
-    with ordinality as u(tenant_id, machine_id, seq, ts, received_at, values, quality, tag_set, idx)
- ), blocks as materialized ( -- null where nothing is of a hot day
-  select i.tenant_id, i.machine_id, i.block, count(*) as total,
-     bit_or(set_bit(0::bit(1024), i.bit, 1)) filter (where i.ts >= p_oldest) as incoming
-  from input i group by 1, 2, 3
- ), all_new as ( -- the common case: the block is there, and knows none of these seqs
-  update machine_ledger l set received = l.received | b.incoming
-  from blocks b
-  where l.machine_id = b.machine_id and l.block = b.block and (l.received & b.incoming) = 0::bit(1024)
-   and bit_count(b.incoming) = b.total
-  returning l.machine_id, l.block
- ), others as materialized ( -- all other blocks, with what they know
-  select b.*, l.received, coalesce(b.incoming & ~coalesce(l.received, 0::bit(1024)), 0::bit(1024)) as fresh
-  from blocks b left join machine_ledger l on l.machine_id = b.machine_id and l.block = b.block
-  where (b.machine_id, b.block) not in (select a.machine_id, a.block from all_new a)
- ), ledger as (
-  insert into machine_ledger as l (tenant_id, machine_id, block, received, repeats)
-  select o.tenant_id, o.machine_id, o.block, o.fresh, o.total - bit_count(o.fresh) from others o
-  where o.received is not null or bit_count(o.fresh) > 0
-  on conflict (machine_id, block) do update set received = l.received | excluded.received, repeats = l.repeats + excluded.repeats
- ), judged as materialized (
-  select i.*, o.machine_id is null or get_bit(o.fresh, i.bit) = 1 as is_new
-  from input i left join others o on o.machine_id = i.machine_id and o.block = i.block
- ), stored as (
-  insert into telemetry_events (tenant_id, machine_id, ts, seq, received_at, values, quality)
-  select j.tenant_id, j.machine_id, j.ts, j.seq, j.received_at, j.values, j.quality from judged j where j.is_new
- ), late as ( -- an hour that is over may have been rolled up already
-  insert into rollup_queue (tenant_id, machine_id, hour)
-  select distinct j.tenant_id, j.machine_id, j.ts / 3600000 from judged j where j.is_new and j.ts < now_us / 3600000000 * 3600000
- ), replaced as ( -- the common case: a newer reading with just the tags of the state is the state now
-  update machine_state s set ts = j.ts, seq = j.seq, received_at = j.received_at, values = j.values, quality = j.quality,
-     last_seen_at = greatest(s.last_seen_at, j.received_at), revision = now_us
-  from judged j
-  where j.is_new and s.machine_id = j.machine_id and s.tag_set = j.tag_set and (j.ts, j.seq) > (s.ts, s.seq)
-  returning s.machine_id
- )
- select (select array_agg(j.idx) from judged j where not j.is_new),
-  (select array_agg(j.idx) from judged j where j.is_new and j.machine_id not in (select r.machine_id from replaced r))
- into not_new, not_simple;
 
- if not_simple is not null then -- all other new readings, with the state that they meet
+ -- The quick pass is for batches with one reading of each machine. It stores those of which the machine's row says all:
+ -- they are new in its open block, and have just the tags of its state. The other pass stores the rest.
+ foreach is_quick in array array[true, false] loop
+  if is_quick then
+   continue when array_position(p_tag_set, null) is not null;
+  else
+   exit when rest is null;
+
+   with blocks as materialized (
+    select p_machine[r.idx] as machine_id, p_seq[r.idx] >> 10 as block, count(*) as total,
+       bit_or(set_bit(0::bit(1024), (p_seq[r.idx] & 1023)::int, 1)) filter (where p_ts[r.idx] >= p_oldest) as incoming
+    from unnest(rest) r(idx) group by 1, 2
+   ), all_new as ( -- the common case: an open block that knows none of these seqs
+    update machine_state s set open_received = s.open_received | b.incoming
+    from blocks b
+    where s.machine_id = b.machine_id and s.open_block = b.block and (s.open_received & b.incoming) = 0::bit(1024) and bit_count(b.incoming) = b.total
+    returning s.machine_id, s.open_block
+   )
+   select array_agg(r.idx) from unnest(rest) r(idx)
+   where (p_machine[r.idx], p_seq[r.idx] >> 10) not in (select n.machine_id, n.open_block from all_new n)
+   into others;
+
+   if others is not null then
+    with newest as ( -- a block after all others of its machine is open from now on
+     select p_machine[r.idx] as machine_id, max(p_seq[r.idx] >> 10) as block from unnest(others) r(idx) where p_ts[r.idx] >= p_oldest group by 1
+    ), turned as materialized (
+     select s.tenant_id, s.machine_id, s.open_block, s.open_received, s.open_repeats, n.block
+     from newest n join machine_state s on s.machine_id = n.machine_id
+     where n.block > coalesce(s.open_block, (select max(c.block) from closed_blocks c where c.machine_id = n.machine_id), -1)
+    ), closed as (
+     insert into closed_blocks (tenant_id, machine_id, block, received, repeats)
+     select t.tenant_id, t.machine_id, t.open_block, t.open_received, t.open_repeats from turned t where t.open_block is not null
+    )
+    update machine_state s set open_block = t.block, open_received = 0::bit(1024), open_repeats = 0
+    from turned t where s.machine_id = t.machine_id;
+
+    with blocks as materialized ( -- null where nothing is of a hot day
+     select p_tenant[r.idx] as tenant_id, p_machine[r.idx] as machine_id, p_seq[r.idx] >> 10 as block, count(*) as total,
+        bit_or(set_bit(0::bit(1024), (p_seq[r.idx] & 1023)::int, 1)) filter (where p_ts[r.idx] >= p_oldest) as incoming
+     from unnest(others) r(idx) group by 1, 2, 3
+    ), known as (
+     select b.*, coalesce(s.open_received, c.received) as received, s.machine_id is not null as is_open
+     from blocks b left join machine_state s on s.machine_id = b.machine_id and s.open_block = b.block
+     left join closed_blocks c on c.machine_id = b.machine_id and c.block = b.block
+    ), judged as materialized (
+     select k.*, coalesce(k.incoming & ~coalesce(k.received, 0::bit(1024)), 0::bit(1024)) as fresh from known k
+    ), open as (
+     update machine_state s set open_received = s.open_received | j.fresh, open_repeats = s.open_repeats + j.total - bit_count(j.fresh)
+     from judged j where j.is_open and s.machine_id = j.machine_id
+    ), closed as (
+     insert into closed_blocks as c (tenant_id, machine_id, block, received, repeats)
+     select j.tenant_id, j.machine_id, j.block, j.fresh, j.total - bit_count(j.fresh) from judged j
+     where not j.is_open and (j.received is not null or bit_count(j.fresh) > 0)
+     on conflict (machine_id, block) do update set received = c.received | excluded.received, repeats = c.repeats + excluded.repeats
+    )
+    select array_agg(r.idx) from unnest(others) r(idx)
+    join judged j on j.machine_id = p_machine[r.idx] and j.block = p_seq[r.idx] >> 10
+    where bit_count(j.fresh) < j.total and get_bit(j.fresh, (p_seq[r.idx] & 1023)::int) = 0
+    into not_new;
+   end if;
+   rest := array(select r.idx from unnest(rest) r(idx) where r.idx not in (select unnest(not_new)));
+  end if;
+
+  with input as materialized (
+   select r.idx, p_tenant[r.idx] as tenant_id, p_machine[r.idx] as machine_id, p_seq[r.idx] as seq, p_ts[r.idx] as ts,
+      p_received_at[r.idx] as received_at, p_tag_set[r.idx] as tag_set, lines[r.idx]::jsonb as values, quality_lines[r.idx]::jsonb as quality
+   from unnest(rest) r(idx)
+  ), replaced as ( -- the common case: with just the tags of the state, a newer reading is the state now, and an older one says nothing
+   update machine_state s set last_seen_at = greatest(s.last_seen_at, i.received_at),
+      open_received = case when is_quick then set_bit(s.open_received, (i.seq & 1023)::int, 1) else s.open_received end,
+      ts = case when (i.ts, i.seq) > (s.ts, s.seq) then i.ts else s.ts end,
+      seq = case when (i.ts, i.seq) > (s.ts, s.seq) then i.seq else s.seq end,
+      received_at = case when (i.ts, i.seq) > (s.ts, s.seq) then i.received_at else s.received_at end,
+      values = case when (i.ts, i.seq) > (s.ts, s.seq) then i.values else s.values end,
+      quality = case when (i.ts, i.seq) > (s.ts, s.seq) then i.quality else s.quality end,
+      revision = case when (i.ts, i.seq) > (s.ts, s.seq) then now_us else s.revision end
+   from input i
+   where s.machine_id = i.machine_id and s.tag_set = i.tag_set and (not is_quick
+    or s.open_block = i.seq >> 10 and get_bit(s.open_received, (i.seq & 1023)::int) = 0 and i.ts >= p_oldest)
+   returning i.idx, s.seq = i.seq as is_newest
+  ), stored as (
+   insert into telemetry_events (tenant_id, machine_id, ts, seq, received_at, values, quality)
+   select i.tenant_id, i.machine_id, i.ts, i.seq, i.received_at, i.values, i.quality
+   from input i where not is_quick or i.idx in (select r.idx from replaced r)
+  )
+  select array_agg(r.idx), array_agg(r.idx) filter (where not r.is_newest) from replaced r into done, late;
+  unchanged := unchanged || late;
+  if cardinality(done) = cardinality(rest) then
+   rest := null;
+  elsif done is not null then
+   rest := (select array_agg(r.idx) from unnest(rest) r(idx) where p_machine[r.idx] not in (select p_machine[n.idx] from unnest(done) n(idx)));
+  end if;
+ end loop;
+
+ if (select min(t) from unnest(p_ts) t) < now_us / 3600000000 * 3600000 then -- an hour that is over may have been rolled up already
+  insert into rollup_queue (tenant_id, machine_id, hour)
+  select distinct p_tenant[r.idx], p_machine[r.idx], r.ts / 3600000 from unnest(p_ts) with ordinality as r(ts, idx)
+  where r.ts < now_us / 3600000000 * 3600000 and r.idx not in (select unnest(not_new));
+ end if;
+
+ return query select null::int, null, p_machine[u.idx], null::jsonb, now_us from unnest(unchanged) u(idx);
+
+ if cardinality(rest) > 0 then -- all other new readings, with the state that they meet
   return query
   with met as (
    select u.machine_id, u.tenant_id, u.ts, u.seq, u.received_at, u.values::jsonb as values, u.quality::jsonb as quality,
       s.ts as state_ts, s.seq as state_seq, s.received_at as state_received_at,
       -- Unpacked once: a large value is else unpacked for each tag that is looked up in it.
       s.values || '{}' as state_values, s.quality || '{}' as state_quality, s.older_tags || '{}' as state_older_tags
-   from unnest(p_tenant, p_machine, p_seq, p_ts, p_received_at, string_to_array(p_values, E'\\n'), string_to_array(p_quality, E'\\n', ''))
-     with ordinality as u(tenant_id, machine_id, seq, ts, received_at, values, quality, idx)
+   from unnest(rest) r(idx)
+   cross join lateral (select p_machine[r.idx] as machine_id, p_tenant[r.idx] as tenant_id, p_ts[r.idx] as ts, p_seq[r.idx] as seq,
+     p_received_at[r.idx] as received_at, lines[r.idx] as values, quality_lines[r.idx] as quality) u
    left join machine_state s on s.machine_id = u.machine_id
-   where u.idx = any(not_simple)
   ), ranked as (
    select m.*, row_number() over newest as rank, first_value(m.ts) over newest as newest_ts,
       first_value(m.seq) over newest as newest_seq, first_value(m.received_at) over newest as newest_received_at,
@@ -146,16 +213,14 @@ begin
 
  if not_new is not null then -- its plan opens all partitions, which takes longer than all of the above does for ten readings
   return query
-  select u.idx::int, case
-    when u.ts < p_oldest then
-     case when get_bit(l.received, (u.seq & 1023)::int) = 1 then 'duplicate' else 'timestamp_too_old' end
-    when row(e.values, e.quality) is not distinct from row(u.values::jsonb, u.quality::jsonb) then 'duplicate'
+  select r.idx, case
+    when p_ts[r.idx] < p_oldest then
+     case when get_bit(l.received, (p_seq[r.idx] & 1023)::int) = 1 then 'duplicate' else 'timestamp_too_old' end
+    when row(e.values, e.quality) is not distinct from row(lines[r.idx]::jsonb, quality_lines[r.idx]::jsonb) then 'duplicate'
     else 'seq_conflict' end, null::uuid, null::jsonb, now_us
-  from unnest(p_machine, p_seq, p_ts, string_to_array(p_values, E'\\n'), string_to_array(p_quality, E'\\n', ''))
-    with ordinality as u(machine_id, seq, ts, values, quality, idx)
-  left join machine_ledger l on l.machine_id = u.machine_id and l.block = u.seq >> 10
-  left join telemetry_events e on e.machine_id = u.machine_id and e.ts = u.ts and e.seq = u.seq
-  where u.idx = any(not_new);
+  from unnest(not_new) r(idx)
+  left join machine_ledger l on l.machine_id = p_machine[r.idx] and l.block = p_seq[r.idx] >> 10
+  left join telemetry_events e on e.machine_id = p_machine[r.idx] and e.ts = p_ts[r.idx] and e.seq = p_seq[r.idx];
  end if;
 end $f$;
 `.execute(db)

@@ -14,10 +14,11 @@ grant insert on machines to iot_ingest;
 grant update (gateway_id, units) on machines to iot_ingest;
 grant update (lifecycle, connection, reason, session_id, status_at, last_seen_at, clock_skew_ms, status) on gateways to iot_ingest;
 grant select, insert on telemetry_events to iot_ingest;
-grant select, insert, update on machine_ledger, machine_state to iot_ingest;
+grant select, insert, update on closed_blocks, machine_state to iot_ingest;
+grant select on machine_ledger to iot_ingest;
 grant execute on function ensure_partitions(date, date) to iot_ingest;
 
-grant select on tenants, telemetry_events, machine_ledger, machine_state to iot_api;
+grant select on tenants, telemetry_events, closed_blocks, machine_state, machine_ledger to iot_api;
 grant select, insert, update on plants, machines, enrolments to iot_api;
 grant select, insert, update, delete on gateways, gateway_certificates, users to iot_api;
 grant select, insert on audit_log to iot_api;
@@ -32,7 +33,7 @@ declare
   tab text;
 begin
   foreach tab in array array['tenants', 'plants', 'machines', 'gateways', 'gateway_certificates', 'users', 'enrolments',
-    'telemetry_events', 'machine_ledger', 'machine_state', 'audit_log', 'idempotency_keys'] loop
+    'telemetry_events', 'closed_blocks', 'machine_state', 'audit_log', 'idempotency_keys'] loop
     execute format('alter table %I enable row level security', tab);
     execute format('create policy every_tenant on %I to iot_ingest, iot_admin using (true) with check (true)', tab);
     execute format($p$create policy own_tenant on %I to iot_api

@@ -35,7 +35,7 @@ create table full_seqs (
   seqs int8multirange not null
 );
 
-create index machine_ledger_repeats on machine_ledger (machine_id, block) where repeats > 0; -- few; without it duplicates are summed over every block
+create index closed_blocks_repeats on closed_blocks (machine_id, block) where repeats > 0; -- few; without it duplicates are summed over every block
 
 grant select, insert, update on declared_ranges to iot_ingest;
 grant select on declared_ranges, full_seqs to iot_api;

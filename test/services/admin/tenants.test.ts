@@ -103,7 +103,7 @@ async function fill(): Promise<Company> {
       `insert into telemetry_events select $1, m, $3::int8 - n, n, $3, '{"a":-1.5}', null from unnest($2::uuid[]) m, generate_series(1, 700) n`,
       [tenantId, machineIds, now],
     ],
-    [`insert into machine_ledger values ($1, $2, 0, 1::bit(1024), 0)`, [tenantId, machineId]],
+    [`insert into closed_blocks values ($1, $2, 0, 1::bit(1024), 0)`, [tenantId, machineId]],
     [
       `insert into rollups (tenant_id, machine_id, tag, hour, kind, count, minute_min) values ($1, $2, 'a', 1, 'number', 1, '{1,null}')`,
       [tenantId, machineId],
