@@ -36,8 +36,8 @@ export async function benchStore(): Promise<Figure[]> {
         copy: await copy(copiers, load(MESSAGES_PER_ROUND, 1000)),
       })
     }
-    const holes = await benchHoles(system, consumers)
     const small = await benchSmallBatches(system.client, consumers, load)
+    const holes = await benchHoles(system, consumers, load)
     const { rows } = await system.client.query<{ same: boolean }>(
       `select (select count(*) from telemetry_events) = (select sum(bit_count(received)) from machine_ledger) - ${holes.prefilled} as same`,
     )
@@ -69,11 +69,14 @@ export async function benchStore(): Promise<Figure[]> {
   }
 }
 
-/** Steps that go on where the last ones ended, so that every reading is new. */
-function endlessLoad(seqStep = 1, firstSeq = Date.now()) {
+/** A block of the ledger ends with the first readings: after them each machine is in its open one, as it is but at its beginning. */
+const FIRST_SEQ = Math.ceil(Date.now() / 1024) * 1024 - 5
+
+/** Steps that go on where the last ones ended, so that every reading is new, and the newest of its machine. */
+function endlessLoad() {
   const since = Date.now() - 60_000
   let place = 0
-  return (messages: number, size: number): Step[] =>
+  return (messages: number, size: number, { firstSeq = FIRST_SEQ, seqStep = 1 } = {}): Step[] =>
     Array.from({ length: messages / size }, () => {
       const step = { round: 0, first: place, size, firstSeq, seqStep, since }
       place += size
@@ -111,7 +114,11 @@ async function rateOf(steps: Step[], work: () => Promise<unknown>): Promise<numb
 }
 
 /** The ledger of each machine gets 20 blocks in which every second seq is missing, and goes on so. */
-async function benchHoles(system: IngestSystem, consumers: Consumer[]): Promise<{ figure: Figure; prefilled: number }> {
+async function benchHoles(
+  system: IngestSystem,
+  consumers: Consumer[],
+  load: ReturnType<typeof endlessLoad>,
+): Promise<{ figure: Figure; prefilled: number }> {
   const BLOCKS = 20
   const firstSeq = 2 ** 42
   const prefilled = MACHINES * BLOCKS * 512
@@ -120,13 +127,13 @@ async function benchHoles(system: IngestSystem, consumers: Consumer[]): Promise<
      select tenant_id, id, $1::int8 / 1024 + n, repeat('10', 512)::bit(1024) from machines, generate_series(0, $2::int8 - 1) n`,
     [firstSeq, BLOCKS],
   )
-  const dense = endlessLoad(1, firstSeq + 2 ** 40)
-  const sparse = endlessLoad(2, firstSeq + BLOCKS * 1024)
   const rounds = []
-  for (let round = 0; round < ROUNDS; round += 1) {
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    // A machine's seqs grow, so each run begins after all others.
+    const from = (run: number) => firstSeq + (2 * round + run) * 2 ** 20
     rounds.push({
-      dense: await ingest(consumers, dense(MESSAGES_PER_ROUND, 1000)),
-      sparse: await ingest(consumers, sparse(MESSAGES_PER_ROUND, 1000)),
+      dense: await ingest(consumers, load(MESSAGES_PER_ROUND, 1000, { firstSeq: from(0) })),
+      sparse: await ingest(consumers, load(MESSAGES_PER_ROUND, 1000, { firstSeq: from(1), seqStep: 2 })),
     })
   }
   const slower = median(rounds.map((round) => round.dense / round.sparse))

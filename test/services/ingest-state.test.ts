@@ -78,7 +78,7 @@ test('a seq of the newest block, which stands beside the state, is judged as one
       [machineId],
     )
     return rows.map(({ block, received, repeats }) => ({
-      seqs: [...received].flatMap((bit, place) => (bit === '1' ? [block * 1024 + place] : [])),
+      seqs: [...received.matchAll(/1/g)].map(({ index }) => block * 1024 + index),
       repeats,
     }))
   }
