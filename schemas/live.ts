@@ -15,21 +15,27 @@ export const MachineState = v.object({
 })
 export type MachineState = v.InferOutput<typeof MachineState>
 
-/** A machine as the snapshot, the deltas and the HTTP API give it. `state` is null until its first reading. */
-export const LiveMachine = v.object({
-  machineId: v.pipe(v.string(), v.uuid()),
-  slug: Slug,
+/** What is known of a machine besides its state, and hardly ever changes. */
+export const MachineAbout = v.object({
   name: v.nullable(v.string()),
   status: v.picklist(['pending', 'active', 'retired']),
   /** Gateway that sent the newest reading. */
   thingName: v.nullable(ThingName),
   /** Tag -> unit, as its gateways have told; a tag without one is not listed. */
   units: v.record(v.string(), Unit),
+})
+export type MachineAbout = v.InferOutput<typeof MachineAbout>
+
+/** A machine as the snapshot, the deltas and the HTTP API give it. `state` is null until its first reading. */
+export const LiveMachine = v.object({
+  machineId: v.pipe(v.string(), v.uuid()),
+  slug: Slug,
+  ...MachineAbout.entries,
   state: v.nullable(MachineState),
 })
 export type LiveMachine = v.InferOutput<typeof LiveMachine>
 
-/** A machine in a delta: its newest state whole, and what else is known of it only where that has changed. */
+/** A machine in a delta: its newest state whole, and what else is known of it only where that may have changed. */
 export const LiveMachineChange = v.partial(LiveMachine, ['name', 'status', 'thingName', 'units'])
 export type LiveMachineChange = v.InferOutput<typeof LiveMachineChange>
 

@@ -1,6 +1,6 @@
 /** Keys of the realtime side in Redis, and the writes that ingest and status share. Postgres is the truth of all of it. */
 import type { Alarm } from '../../schemas/alarms.ts'
-import type { LiveGateway, LiveMachine, MachineState } from '../../schemas/live.ts'
+import type { LiveGateway, LiveMachineChange, MachineAbout, MachineState } from '../../schemas/live.ts'
 import type { StatusEvent, TelemetryEvent } from '../../schemas/queues.ts'
 import type { Redis } from '../runtime/redis.ts'
 
@@ -19,8 +19,8 @@ export const watchersKey = key('watchers')
 export const alarmsKey = key('alarms')
 /** Machines, gateways and alarms whose change no frame has told yet. */
 export const changedMachinesKey = key('changed-machines')
-/** Those of them of which more than the state has changed. */
-export const changedAboutKey = key('changed-about')
+/** What else than the state frames have to tell of machines: slug -> MachineAbout. */
+export const aboutKey = key('about')
 export const changedGatewaysKey = key('changed-gateways')
 export const changedAlarmsKey = key('changed-alarms')
 /** There while a work item of the plant waits for the fan-out. */
@@ -40,37 +40,41 @@ export const connectionKey = (connectionId: string) => `connection:${connectionI
 export interface CachedEntry {
   field: string
   json: string
+  /** Of a machine: what watchers may not know yet of it. */
+  about?: MachineAbout | undefined
 }
 
 export function cachedEntry(
   field: string,
-  live: LiveMachine | LiveGateway | Alarm,
+  live: LiveMachineChange | LiveGateway | Alarm,
   revision: number,
+  about?: MachineAbout,
 ): CachedEntry {
-  return { field, json: JSON.stringify({ ...live, revision }) }
+  return { field, json: JSON.stringify({ ...live, revision }), about }
 }
 
 /** The same of a machine with the trace id of its newest reading, whose values are at hand as JSON. */
 export function cachedMachine(
-  { state, ...about }: LiveMachine & { state: MachineState },
+  { machineId, slug, state }: { machineId: string; slug: string; state: MachineState },
   valuesJson: string,
   traceId: string,
   revision: number,
+  about?: MachineAbout,
 ): CachedEntry {
   const { timestamp, seq, receivedAt, quality } = state
-  const json = [
-    `${JSON.stringify(about).slice(0, -1)},"state":{"timestamp":${timestamp},"seq":${seq},"receivedAt":${receivedAt},"values":`,
-    valuesJson,
-    `${quality ? `,"quality":${JSON.stringify(quality)}` : ''}},"traceId":${JSON.stringify(traceId)},"revision":${revision}}`,
-  ]
-  return { field: about.slug, json: json.join('') }
+  const times = `"timestamp":${timestamp},"seq":${seq},"receivedAt":${receivedAt}`
+  const qualityJson = quality ? `,"quality":${JSON.stringify(quality)}` : ''
+  const stateJson = `{${times},"values":${valuesJson}${qualityJson}}`
+  const ids = `"machineId":"${machineId}","slug":"${slug}"`
+  const json = `{${ids},"state":${stateJson},"traceId":${JSON.stringify(traceId)},"revision":${revision}}`
+  return { field: slug, json, about }
 }
 
 /**
- * KEYS: the hash, the watchers, the edition, what has changed, the waiting work item. ARGV: the time, the channel, then
- * fields and their JSON as lines: one long argument is written and read many times faster than a thousand short ones.
- * Answers whether the fan-out has to be asked, how many listen, and the edition. With a sixth key, of machines: those of which
- * more has changed than what stands from `state` on.
+ * KEYS: the hash, the watchers, the edition, what has changed, the waiting work item, what else is to be told of machines. ARGV: the
+ * time, the channel, then as lines (one long argument is written and read many times faster than a thousand short ones) the fields, their
+ * JSON, and by turns fields and what else is to be told of them, which is kept where somebody watches: others get it with their snapshot.
+ * Answers whether the fan-out has to be asked, how many listen, and the edition.
  *
  * Two consumers may write in another order than they have committed: an older revision never replaces a newer. The JSON
  * is kept as given; decoding and encoding it here would round its numbers to 14 digits. The revision is sought in the last
@@ -87,9 +91,7 @@ local function lines(text)
   end
   return found
 end
-local function about(json) return string.sub(json, 1, string.find(json, ',"state":', 1, true)) end
-local fields, jsons, news, changed, changedAbout = lines(ARGV[3]), lines(ARGV[4]), {}, {}, {}
-local watched = redis.call('ZCOUNT', KEYS[2], ARGV[1], '+inf') > 0
+local fields, jsons, about, news, changed = lines(ARGV[3]), lines(ARGV[4]), lines(ARGV[5]), {}, {}
 if #fields > 0 then
   local known = redis.call('HMGET', KEYS[1], unpack(fields))
   for i, json in ipairs(jsons) do
@@ -97,19 +99,17 @@ if #fields > 0 then
       changed[#changed + 1] = fields[i]
       news[#news + 1] = fields[i]
       news[#news + 1] = json
-      if watched and KEYS[6] and not (known[i] and about(known[i]) == about(json)) then
-        changedAbout[#changedAbout + 1] = fields[i]
-      end
     end
   end
   if #news > 0 then redis.call('HSET', KEYS[1], unpack(news)) end
 end
+for i = 1, #about, 2 do changed[#changed + 1] = about[i] end
 local due = 0
-if #changed > 0 and watched then
+if #changed > 0 and redis.call('ZCOUNT', KEYS[2], ARGV[1], '+inf') > 0 then
   redis.call('SADD', KEYS[4], unpack(changed))
   redis.call('PEXPIRE', KEYS[4], 60000)
-  if #changedAbout > 0 then
-    redis.call('SADD', KEYS[6], unpack(changedAbout))
+  if #about > 0 then
+    redis.call('HSET', KEYS[6], unpack(about))
     redis.call('PEXPIRE', KEYS[6], 60000)
   end
   if redis.call('SET', KEYS[5], 1, 'NX', 'PX', 5000) then due = 1 end
@@ -118,9 +118,9 @@ local listening = redis.call('PUBSUB', 'NUMSUB', ARGV[2])[2] + redis.call('PUBSU
 return { due, listening, tonumber(redis.call('GET', KEYS[3]) or 0) }`
 
 const KEYS_OF = {
-  machines: { hash: stateKey, changed: changedMachinesKey, about: [changedAboutKey] },
-  gateways: { hash: gatewaysKey, changed: changedGatewaysKey, about: [] },
-  alarms: { hash: alarmsKey, changed: changedAlarmsKey, about: [] },
+  machines: { hash: stateKey, changed: changedMachinesKey },
+  gateways: { hash: gatewaysKey, changed: changedGatewaysKey },
+  alarms: { hash: alarmsKey, changed: changedAlarmsKey },
 }
 
 /** An alarm that nobody asks for within a minute is forgotten here: others come in its place, and the snapshot is of Postgres. */
@@ -143,8 +143,8 @@ export async function tellPlant(
   events: () => (TelemetryEvent | StatusEvent)[],
 ): Promise<{ isDue: boolean; edition: number }> {
   const channel = eventsChannel(plant)
-  const { hash, changed, about } = KEYS_OF[kind]
-  const keys = [hash, watchersKey, editionKey, changed, fanOutKey, ...about].map((keyOf) => keyOf(plant))
+  const { hash, changed } = KEYS_OF[kind]
+  const keys = [hash, watchersKey, editionKey, changed, fanOutKey, aboutKey].map((keyOf) => keyOf(plant))
   // Long texts go as bytes: those of a string are copied once more on their way.
   const lines = (texts: string[]) => Buffer.from(texts.map((text) => `${text}\n`).join(''))
   const groups = Array.from({ length: Math.ceil(entries.length / MAX_ENTRIES) || 1 }, (_, index) =>
@@ -153,7 +153,8 @@ export async function tellPlant(
   const answers = await Promise.all(
     groups.map((group) => {
       const [fields, jsons] = [lines(group.map((one) => one.field)), lines(group.map((one) => one.json))]
-      return client.eval(TELL, { keys, arguments: [String(Date.now()), channel, fields, jsons] })
+      const abouts = lines(group.flatMap(({ field, about }) => (about ? [field, JSON.stringify(about)] : [])))
+      return client.eval(TELL, { keys, arguments: [String(Date.now()), channel, fields, jsons, abouts] })
     }),
   )
   if (kind === 'alarms') await client.expire(alarmsKey(plant), ALARMS_SEC)

@@ -1,6 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { LiveMachine } from '../../schemas/live.ts'
-import type { Units } from '../../schemas/telemetry.ts'
+import type { MachineAbout } from '../../schemas/live.ts'
 import { type ExpiringMap, expiringMap } from '../runtime/expiring-map.ts'
 import { createMachines, type NewMachine } from './create-machines.ts'
 import type { Database } from './database.ts'
@@ -9,12 +8,12 @@ export type MachineName = Pick<NewMachine, 'plantId' | 'slug'>
 
 export interface KnownMachine {
   id: string
-  name: string | null
-  status: LiveMachine['status']
   /** Who sent the newest reading, as the table says; null when that gateway is gone. */
   gatewayId: string | null
-  thingName: string | null
-  units: Units
+  /** A change makes another object of it. */
+  about: MachineAbout
+  /** What this consumer has told watchers: `about`, unless that was looked up or changed since. */
+  toldAbout: MachineAbout | undefined
 }
 
 const LIFETIME_MS = 60_000
@@ -42,13 +41,14 @@ export function machineRegister(db: Kysely<Database>): MachineRegister {
   async function load(machines: MachineName[]): Promise<void> {
     const unknown = distinct(machines.filter((machine) => !ofPlant(machine).isFresh(machine.slug)))
     if (unknown.length === 0) return
-    const { rows } = await sql<KnownMachine & MachineName>`
+    const { rows } = await sql<Pick<KnownMachine, 'id' | 'gatewayId'> & MachineAbout & MachineName>`
       select m.id, m.plant_id as "plantId", m.slug, m.name, m.status, m.units, m.gateway_id as "gatewayId", g.thing_name as "thingName"
       from machines m join unnest(${unknown.map((one) => one.plantId)}::uuid[], ${unknown.map((one) => one.slug)}::text[])
         as asked(plant_id, slug) using (plant_id, slug)
         left join gateways g on g.id = m.gateway_id`.execute(db)
     for (const machine of unknown) ofPlant(machine).delete(machine.slug)
-    for (const { plantId, slug, ...machine } of rows) ofPlant({ plantId, slug }).set(slug, machine)
+    for (const { plantId, slug, id, gatewayId, ...about } of rows)
+      ofPlant({ plantId, slug }).set(slug, { id, gatewayId, about, toldAbout: undefined })
   }
 
   return {

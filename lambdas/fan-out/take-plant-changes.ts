@@ -1,9 +1,9 @@
 import * as v from 'valibot'
 import { Alarm } from '../../schemas/alarms.ts'
-import { LiveGateway, LiveMachine, type LiveMachineChange } from '../../schemas/live.ts'
+import { LiveGateway, LiveMachine, type LiveMachineChange, MachineAbout } from '../../schemas/live.ts'
 import {
+  aboutKey,
   alarmsKey,
-  changedAboutKey,
   changedAlarmsKey,
   changedGatewaysKey,
   changedMachinesKey,
@@ -33,8 +33,8 @@ export interface PlantChanges {
 
 /**
  * KEYS: watchers, slow ones, the plant's id, changed machines, changed gateways, the waiting work item, the version, the
- * time of the last frame, changed alarms, machines of which more than the state has changed. ARGV: the time. What it takes it takes away, and counts the version up with it: if this process
- * dies before it has posted the frame, watchers find the gap.
+ * time of the last frame, changed alarms, what else is to be told of machines. ARGV: the time. What it takes it takes away, and
+ * counts the version up with it: if this process dies before it has posted the frame, watchers find the gap.
  */
 const TAKE = `
 local slow, watchers = {}, {}
@@ -42,7 +42,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], ARGV[1], '+inf')) do sl
 local all = redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf')
 for _, id in ipairs(all) do if not slow[id] then watchers[#watchers + 1] = id end end
 local plant, machines, gateways = redis.call('GET', KEYS[3]), redis.call('SMEMBERS', KEYS[4]), redis.call('SMEMBERS', KEYS[5])
-local alarms, about = redis.call('SMEMBERS', KEYS[9]), redis.call('SMEMBERS', KEYS[10])
+local alarms, about = redis.call('SMEMBERS', KEYS[9]), redis.call('HGETALL', KEYS[10])
 redis.call('DEL', KEYS[4], KEYS[5], KEYS[6], KEYS[9], KEYS[10])
 if #all == 0 or not plant or #machines + #gateways + #alarms == 0 then return {} end
 redis.call('SET', KEYS[8], ARGV[1], 'PX', 1000)
@@ -58,7 +58,7 @@ const KEYS = [
   liveVersionKey,
   frameAtKey,
   changedAlarmsKey,
-  changedAboutKey,
+  aboutKey,
 ]
 
 /** What has changed in a plant since its last frame, as it is now, and who watches. Undefined when there is nobody, or nothing, to tell. */
@@ -73,27 +73,33 @@ export async function takePlantChanges(redis: Redis, of: PlantName): Promise<Pla
       fields(gatewaysKey(of), gateways),
       fields(alarmsKey(of), alarms),
     ])
-    return { plant, version, connectionIds: connectionIds!, about: new Set(about), texts }
+    return { plant, version, connectionIds: connectionIds!, about: aboutBySlug(about!), texts }
   })
   if (found === undefined) return undefined
   const { texts, about, ...frame } = found
   const [machines, gateways, alarms] = texts
-  const traced = read(TracedMachine, machines)
+  const traced = read(TracedState, machines)
   return {
     ...frame,
-    machines: traced.map(({ machine }) => (about.has(machine.slug) ? machine : onlyState(machine))),
+    machines: traced.map(({ machineId, slug, state }) => ({ machineId, slug, ...about.get(slug), state })),
     traceIds: traced.flatMap(({ traceId }) => traceId ?? []),
     gateways: read(LiveGateway, gateways),
     alarms: read(Alarm, alarms),
   }
 }
 
-const TracedMachine = v.pipe(
-  v.object({ ...LiveMachine.entries, traceId: v.optional(v.string()) }),
-  v.transform(({ traceId, ...machine }) => ({ traceId, machine })),
-)
+const TracedState = v.object({
+  ...v.pick(LiveMachine, ['machineId', 'slug', 'state']).entries,
+  traceId: v.optional(v.string()),
+})
 
-const onlyState = ({ machineId, slug, state }: LiveMachine): LiveMachineChange => ({ machineId, slug, state })
+/** Of what HGETALL answers: by turns a field and its text. */
+const aboutBySlug = (turns: string[]) =>
+  new Map(
+    turns.flatMap((slug, index) =>
+      index % 2 === 0 ? [[slug, v.parse(MachineAbout, JSON.parse(turns[index + 1]!))] as const] : [],
+    ),
+  )
 
 const read = <Entry>(schema: v.GenericSchema<unknown, Entry>, texts: (string | null)[]): Entry[] =>
   texts.flatMap((text) => (text === null ? [] : [v.parse(schema, JSON.parse(text))]))

@@ -66,7 +66,8 @@ async function findOrCreateMachines(
   return judgeEach(readings, refused, (reading) => {
     const known = machines.get(reading)
     const { plant, machine: name } = reading
-    if (known?.status === 'retired') throw new Refusal('machine_retired', `The machine ${name} of ${plant} is retired`)
+    if (known?.about.status === 'retired')
+      throw new Refusal('machine_retired', `The machine ${name} of ${plant} is retired`)
     if (known !== undefined) return { ...reading, machineId: known.id, known }
     if (reading.timestamp < oldest) throw tooOld(reading.timestamp)
     throw new Refusal('machine_quota_exceeded', `The plant ${plant} has no room for the machine ${name}`)

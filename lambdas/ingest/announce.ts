@@ -1,10 +1,11 @@
 import type { SQSClient } from '@aws-sdk/client-sqs'
 import type { Kysely } from 'kysely'
+import type { MachineAbout } from '../../schemas/live.ts'
 import type { TelemetryEvent } from '../../schemas/queues.ts'
 import { currentMachines } from '../data/current-machines.ts'
 import type { Database } from '../data/database.ts'
 import { cachedEntry, type CachedEntry, cachedMachine, tellPlant } from '../data/live-cache.ts'
-import type { MachineRegister } from '../data/machine-register.ts'
+import type { KnownMachine, MachineRegister } from '../data/machine-register.ts'
 import { requestFanOut } from '../data/request-fan-out.ts'
 import { valuesJsonOf } from '../data/store-telemetry.ts'
 import { logger, metrics } from '../runtime/frame.ts'
@@ -30,7 +31,7 @@ export async function announce(realtime: Realtime, stored: StoreResult): Promise
   const readings = [...stored.fresh, ...stored.unheard]
   if (readings.length === 0) return
   try {
-    const changed = await entriesByPlant(realtime, stored)
+    const [changed, untold] = await entriesByPlant(realtime, stored)
     const plants = [...Map.groupBy(readings, (reading) => reading.plantId)].map(([plantId, ofPlant]) => ({
       plantId,
       tenant: ofPlant[0]!.tenant,
@@ -42,6 +43,7 @@ export async function announce(realtime: Realtime, stored: StoreResult): Promise
       const told = await Promise.all(
         plants.map((plant) => tellPlant(client, plant, 'machines', plant.entries, plant.events)),
       )
+      for (const { known, about } of untold) known.toldAbout = about
       return plants.filter(({ plantId }, index) => {
         realtime.machines.noteEdition(plantId, told[index]!.edition)
         return told[index]!.isDue
@@ -54,11 +56,22 @@ export async function announce(realtime: Realtime, stored: StoreResult): Promise
   }
 }
 
-/** States as the store gave them; read back only where an earlier attempt has changed them. */
+interface Untold {
+  known: KnownMachine
+  /** As it is told: it may change meanwhile. */
+  about: MachineAbout
+}
+
+/**
+ * States as the store gave them; read back only where an earlier attempt has changed them. `untold`: machines of which they tell all,
+ * because this consumer has not since it has looked them up, or they have changed. So watchers hear all of a machine once a minute, and what
+ * one consumer did not know, or one that ended has told last, is put right.
+ */
 async function entriesByPlant(
   { db }: Realtime,
   { fresh, unheard, states }: StoreResult,
-): Promise<Map<string, CachedEntry[]>> {
+): Promise<[byPlant: Map<string, CachedEntry[]>, untold: Untold[]]> {
+  const untold: Untold[] = []
   const byPlant = new Map<string, CachedEntry[]>()
   const add = (plantId: string, entry: CachedEntry) => {
     const known = byPlant.get(plantId)
@@ -70,21 +83,24 @@ async function entriesByPlant(
     if (changed === undefined) continue
     const { state, revision } = changed
     const { plantId, machine: slug, known } = readings[0]!
-    const { name, status, thingName, units } = known
+    const { about } = known
+    const isTold = known.toldAbout === about
+    if (!isTold) untold.push({ known, about })
     const newest = readings.find(({ seq, timestamp }) => seq === state.seq && timestamp === state.timestamp)
-    const machine = { machineId, slug, name, status, thingName, units, state }
-    if (newest === undefined) add(plantId, cachedEntry(slug, machine, revision))
+    const machine = { machineId, slug, state }
+    const toTell = isTold ? undefined : about
+    if (newest === undefined) add(plantId, cachedEntry(slug, machine, revision, toTell))
     else {
       const json = state.values === newest.values ? valuesJsonOf(newest) : JSON.stringify(state.values)
-      add(plantId, cachedMachine(machine, json, newest.traceId, revision))
+      add(plantId, cachedMachine(machine, json, newest.traceId, revision, toTell))
     }
   }
   if (unheard.length > 0) {
-    for (const { plantId, revision, ...machine } of await currentMachines(db, unheard)) {
-      add(plantId, cachedEntry(machine.slug, machine, revision))
+    for (const { plantId, revision, machineId, slug, state, ...about } of await currentMachines(db, unheard)) {
+      add(plantId, cachedEntry(slug, { machineId, slug, state }, revision, about))
     }
   }
-  return byPlant
+  return [byPlant, untold]
 }
 
 function eventOf(reading: AddressedReading): TelemetryEvent {

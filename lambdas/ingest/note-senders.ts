@@ -30,6 +30,6 @@ export async function noteSenders(db: Kysely<Database>, readings: AddressedReadi
   }
   for (const [gatewayId, receivedAt] of seen) lastNoted.set(gatewayId, receivedAt)
   for (const { machineId, gatewayId, clientId, known } of inOrder) {
-    if (senders.has(machineId)) Object.assign(known, { gatewayId, thingName: clientId })
+    if (senders.has(machineId)) Object.assign(known, { gatewayId, about: { ...known.about, thingName: clientId } })
   }
 }

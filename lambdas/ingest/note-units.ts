@@ -21,13 +21,16 @@ export async function noteUnits(
   for (const { machineId, known, units, timestamp } of telling.sort((a, b) => a.timestamp - b.timestamp)) {
     const newest = states.get(machineId)?.state.timestamp ?? Infinity
     if (timestamp < newest - BACKLOG_FROM_MS) continue
-    const isNews = Object.entries(units!).some(([tag, unit]) => known.units[tag] !== unit)
+    const isNews = Object.entries(units!).some(([tag, unit]) => known.about.units[tag] !== unit)
     if (isNews) news.set(machineId, { ...news.get(machineId), ...units })
   }
   if (news.size === 0) return
   try {
     const changed = await noteUnitsOfMachines(db, news)
-    for (const { machineId, known } of telling) known.units = changed.get(machineId) ?? known.units
+    for (const { machineId, known } of telling) {
+      const all = changed.get(machineId)
+      if (all !== undefined) known.about = { ...known.about, units: all }
+    }
   } catch (error) {
     logger.warn('Units could not be noted', error as Error)
   }

@@ -206,8 +206,13 @@ const lateAlarm = (reading: AddressedReading, { rule, source, tag, from, to, cou
   ...{ id: uuidv7(), from, to, count, value, message: message(reading, rule, tag, value) },
 })
 
-const message = (reading: AddressedReading, rule: Rule, tag: string | null, value: Scalar) =>
+const message = (
+  { plant, machine, known: { about } }: AddressedReading,
+  rule: Rule,
+  tag: string | null,
+  value: Scalar,
+) =>
   messageOf(rule.message, {
-    ...{ plant: reading.plant, machine: reading.machine, machineName: reading.known.name, gateway: null, tag, value },
-    ...{ unit: tag === null ? null : (reading.known.units[tag] ?? null), rule: rule.name, condition: rule.condition },
+    ...{ plant, machine, machineName: about.name, gateway: null, tag, value },
+    ...{ unit: tag === null ? null : (about.units[tag] ?? null), rule: rule.name, condition: rule.condition },
   })

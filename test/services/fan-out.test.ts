@@ -51,17 +51,7 @@ const watch = (connectionId: string, expiresInMs = 60_000) =>
 
 async function setState(slug: string, values: Record<string, unknown>): Promise<void> {
   const state = { timestamp: 1, seq: 1, receivedAt: 1, values }
-  const machine = {
-    machineId: uuid(),
-    slug,
-    name: null,
-    status: 'active',
-    thingName: null,
-    units: {},
-    state,
-    revision: 1,
-  }
-  await redis.hSet(`state:${tenant}:mill`, slug, JSON.stringify(machine))
+  await redis.hSet(`state:${tenant}:mill`, slug, JSON.stringify({ machineId: uuid(), slug, state, revision: 1 }))
 }
 
 /** As ingest does: these machines have changed, and one work item asks for their frame. */
@@ -97,28 +87,43 @@ test('the changes of a plant become one frame, with the newest states, to each w
   expect(posted('a').at(-1)!.version).toBe(2)
 })
 
-test('a delta says of a machine that watchers know only its state, and the rest when that has changed', async () => {
-  await watch('a')
+test('a delta says of a machine only its state, and the rest with it where a consumer tells that, in whatever order they come', async () => {
   const of = { tenant, plant: 'mill' }
-  const machine = {
-    machineId: uuid(),
-    slug: 'press',
-    name: null,
-    status: 'active' as const,
-    thingName: 'gw-1',
-    units: { t: '°C' },
+  const about = { name: null, status: 'active' as const, thingName: 'gw-1', units: { t: '°C' } }
+  const tellOf = (seq: number, told?: typeof about) => {
+    const state = { timestamp: seq, seq, receivedAt: seq, values: { t: seq } }
+    const entry = cachedEntry('press', { machineId: plantId, slug: 'press', state }, seq, told)
+    return tellPlant(redis, of, 'machines', [entry], () => [])
   }
-  const told = async (seq: number, change: { name?: string } = {}) => {
-    const live = { ...machine, ...change, state: { timestamp: seq, seq, receivedAt: seq, values: { t: 1 } } }
-    await tellPlant(redis, of, 'machines', [cachedEntry('press', live, seq)], () => [])
+  const posts = async () => {
     await handle(sqsEvent([JSON.stringify(of)]))
-    return Object.keys(posted('a').at(-1)!.machines[0]!)
+    const { machines } = posted('a').at(-1)!
+    expect(machines).toHaveLength(1)
+    return machines[0]!
   }
-  const everything = ['machineId', 'slug', 'name', 'status', 'thingName', 'units', 'state']
-  expect(await told(1)).toEqual(everything)
-  expect(await told(2)).toEqual(['machineId', 'slug', 'state'])
-  expect(await told(3, { name: 'Press ,"state":' })).toEqual(everything)
-  expect(await told(4, { name: 'Press ,"state":' })).toEqual(['machineId', 'slug', 'state'])
+  const only = (seq: number) => ({
+    ...{ machineId: plantId, slug: 'press' },
+    state: { timestamp: seq, seq, receivedAt: seq, values: { t: seq } },
+  })
+  await tellOf(1, about) // nobody watches: who comes later has it in the snapshot
+  await watch('a')
+  await tellOf(2)
+  expect(await posts()).toEqual(only(2))
+  await tellOf(3, about)
+  await tellOf(4)
+  expect(await posts()).toEqual({ ...only(4), ...about })
+  await tellOf(5)
+  expect(await posts()).toEqual(only(5))
+  await tellOf(4, { ...about, thingName: 'gw-2' }) // committed before 5, told after it
+  expect(await posts()).toEqual({ ...only(5), ...about, thingName: 'gw-2' })
+})
+
+test('a machine whose state Redis has lost is told with its next reading', async () => {
+  await Promise.all([watch('a'), setState('press', { t: 1 })])
+  const about = { name: 'Oven', status: 'active', thingName: null, units: {} }
+  await redis.hSet(`about:${tenant}:mill`, 'oven', JSON.stringify(about))
+  await tell('press', 'oven')
+  expect(posted('a')[0]!.machines.map(({ slug }) => slug)).toEqual(['press'])
 })
 
 test('what does not fit one frame comes in parts of one version, each at most 32 KB', async () => {

@@ -120,9 +120,9 @@ test('a day without partition that cannot be made: all comes back, nothing is re
   expect((await storedSeqs()).slice(-2)).toEqual([seq - 1, seq])
 })
 
-test('Redis away: stored and done; there again: announced', async () => {
+test('Redis away: stored and done; there again: announced, with what became known meanwhile', async () => {
   await redis.stop()
-  const bodies = [reading(), reading()]
+  const bodies = [reading(), telemetry(plant, 'press', { seq: ++seq, units: { temperature: '°C' } })]
   expect(await consumer.handle(sqsEvent(bodies))).toEqual({ batchItemFailures: [] })
   expect(await storedSeqs()).toContain(seq)
 
@@ -131,12 +131,15 @@ test('Redis away: stored and done; there again: announced', async () => {
   redis = await startRedis({ dataDir: folder, port: Number(new URL(redis.url).port) })
   const client = createClient({ url: redis.url })
   await client.connect()
+  const name = `${plant.tenant}:${plant.plant}`
+  await client.zAdd(`watchers:${name}`, { score: Date.now() + 60_000, value: 'someone' })
   const announcedSeq = async () => {
     await consumer.handle(sqsEvent([reading()]))
-    const text = await client.hGet(`state:${plant.tenant}:${plant.plant}`, 'press')
+    const text = await client.hGet(`state:${name}`, 'press')
     return text === null ? undefined : (JSON.parse(text) as LiveMachine).state?.seq
   }
   await expect.poll(async () => (await announcedSeq()) === seq, { timeout: 10_000 }).toBe(true)
+  expect(JSON.parse((await client.hGet(`about:${name}`, 'press'))!)).toMatchObject({ units: { temperature: '°C' } })
   client.destroy()
 })
 

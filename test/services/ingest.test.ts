@@ -1,6 +1,6 @@
 import { createClient } from 'redis'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import type { LiveMachine } from '../../schemas/live.ts'
+import type { MachineAbout } from '../../schemas/live.ts'
 import { telemetry } from '../helpers/envelopes.ts'
 import { startConsumer } from '../helpers/ingest.ts'
 import { createGateway, createPlant, type TestPlant } from '../helpers/plant.ts'
@@ -33,6 +33,17 @@ async function rowsOf<Row extends Record<string, unknown>>(table: string, plant:
 const seqs = async (plant: TestPlant) =>
   (await rowsOf<{ seq: number }>('telemetry_events', plant)).map((row) => row.seq).toSorted((a, b) => a - b)
 
+const watch = (plant: TestPlant) =>
+  redis.zAdd(`watchers:${plant.tenant}:${plant.plant}`, { score: Date.now() + 60_000, value: 'someone' })
+
+/** What watchers are to hear of the press besides its state, as the fan-out takes it. */
+async function takeAbout(plant: TestPlant): Promise<MachineAbout | undefined> {
+  const key = `about:${plant.tenant}:${plant.plant}`
+  const text = await redis.hGet(key, 'press')
+  await redis.del(key)
+  return text === null ? undefined : (JSON.parse(text) as MachineAbout)
+}
+
 const codes = async () =>
   (await consumer.queues.drain('dead-letters')).map((letter) => letter.MessageAttributes!['errorCode']!.StringValue)
 
@@ -40,7 +51,7 @@ test('a reading is stored, its machine made, its gateway noted, and all who list
   const plant = await newPlant('ingest-one')
   const events: unknown[] = []
   await listener.subscribe(`events:${plant.tenant}:${plant.plant}`, (text) => events.push(JSON.parse(text)))
-  await redis.zAdd(`watchers:${plant.tenant}:${plant.plant}`, { score: Date.now() + 60_000, value: 'someone' })
+  await watch(plant)
   const reading = { timestamp: now, seq: 7, values: { temperature: 71.2, running: true, state: 'RUN', lost: null } }
   const body = telemetry(plant, 'press', { ...reading, quality: { lost: 'bad' } }, { receivedAt: now + 5 })
 
@@ -55,7 +66,8 @@ test('a reading is stored, its machine made, its gateway noted, and all who list
   expect(await rowsOf('gateways', plant)).toMatchObject([{ last_seen_at: now + 5 }])
   const state = { ...reading, receivedAt: now + 5, quality: { lost: 'bad' } }
   const cached = await redis.hGet(`state:${plant.tenant}:${plant.plant}`, 'press')
-  expect(JSON.parse(cached!)).toMatchObject({ slug: 'press', status: 'pending', thingName: plant.thingName, state })
+  expect(JSON.parse(cached!)).toMatchObject({ slug: 'press', state })
+  expect(await takeAbout(plant)).toMatchObject({ status: 'pending', thingName: plant.thingName })
   await expect.poll(() => events).toMatchObject([{ type: 'telemetry', machine: 'press', ...reading }])
   const [item] = await consumer.queues.drain('fan-out.fifo')
   expect(JSON.parse(item!.Body!)).toEqual({ tenant: plant.tenant, plant: plant.plant })
@@ -64,7 +76,7 @@ test('a reading is stored, its machine made, its gateway noted, and all who list
 
 test('a plant that changes again and again has one work item until the fan-out takes it', async () => {
   const plant = await newPlant('ingest-one-item')
-  await redis.zAdd(`watchers:${plant.tenant}:${plant.plant}`, { score: Date.now() + 60_000, value: 'someone' })
+  await watch(plant)
   await consumer.handle(sqsEvent([telemetry(plant, 'press', { seq: 1 })]))
   await consumer.handle(sqsEvent([telemetry(plant, 'oven', { seq: 1 }), telemetry(plant, 'press', { seq: 2 })]))
   expect(await consumer.queues.drain('fan-out.fifo')).toHaveLength(1)
@@ -224,39 +236,44 @@ test('consumers that meet new machines at the same time make each once, and no m
 
 test('a machine that another gateway of the plant sends for is shown with that one', async () => {
   const plant = await newPlant('ingest-moved')
+  await watch(plant)
   await consumer.handle(sqsEvent([telemetry(plant, 'press', { seq: 1 })]))
   const second = { ...plant, thingName: 'ingest-moved-gateway-2', gatewayId: plant.plantId }
   await createGateway(consumer.database.master, second)
   await consumer.handle(sqsEvent([telemetry(second, 'press', { seq: 2, timestamp: Date.now() + 1 })]))
   expect(await rowsOf('machines', plant)).toMatchObject([{ gateway_id: second.gatewayId }])
-  const cached = await redis.hGet(`state:${plant.tenant}:${plant.plant}`, 'press')
-  expect(JSON.parse(cached!)).toMatchObject({ thingName: second.thingName })
+  expect(await takeAbout(plant)).toMatchObject({ thingName: second.thingName })
 })
 
-test('a machine that a person has changed is looked up again with the next batch', async () => {
+test('a machine that a person has changed is looked up again with the next batch, and all of it told once', async () => {
   const plant = await newPlant('ingest-changed')
+  await watch(plant)
   const handle = (seq: number) =>
     consumer.handle(sqsEvent([telemetry(plant, 'press', { seq, timestamp: Date.now() + seq })]))
   await handle(1)
+  expect(await takeAbout(plant)).toMatchObject({ status: 'pending', name: null })
   await consumer.database.master.query(`update machines set status = 'active', name = 'Press 1' where plant_id = $1`, [
     plant.plantId,
   ])
   await redis.incr(`edition:${plant.tenant}:${plant.plant}`)
   await handle(2) // hears of it
+  expect(await takeAbout(plant)).toBeUndefined()
   await handle(3)
-  const cached = await redis.hGet(`state:${plant.tenant}:${plant.plant}`, 'press')
-  expect(JSON.parse(cached!)).toMatchObject({ status: 'active', name: 'Press 1', state: { seq: 3 } })
+  expect(await takeAbout(plant)).toMatchObject({ status: 'active', name: 'Press 1' })
+  await handle(4)
+  expect(await takeAbout(plant)).toBeUndefined()
 })
 
 test('units are kept with the machine, told with its state, merged, and not taken from a backlog', async () => {
   const plant = await newPlant('ingest-units')
+  await watch(plant)
   const handle = (reading: object) =>
     consumer.handle(sqsEvent([telemetry(plant, 'press', { values: { t: 1 }, ...reading })]))
   const units = async () => {
     const [machine] = await rowsOf<{ units: object }>('machines', plant)
-    const told = JSON.parse((await redis.hGet(`state:${plant.tenant}:${plant.plant}`, 'press'))!) as LiveMachine
-    expect(told.units).toEqual(machine!.units)
-    return told.units
+    const told = await takeAbout(plant)
+    if (told !== undefined) expect(told.units).toEqual(machine!.units)
+    return machine!.units
   }
   await handle({ timestamp: now, seq: 1 })
   expect(await units()).toEqual({})
