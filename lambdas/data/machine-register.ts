@@ -20,9 +20,9 @@ const LIFETIME_MS = 60_000
 
 /** Ids of machines by plant and slug, remembered for a minute, or until their plant's edition changes. */
 export interface MachineRegister {
-  /** Looks up those that are not known yet, in one query. */
-  load(machines: MachineName[]): Promise<void>
-  /** Makes those that do not exist, up to the quota of their plant. */
+  /** Looks up those that are not known yet, in one query. Gives those that do not exist. */
+  load<Named extends MachineName>(machines: Named[]): Promise<Named[]>
+  /** Makes them, up to the quota of their plant. */
   create(machines: NewMachine[]): Promise<void>
   get(machine: MachineName): KnownMachine | undefined
   /** Of the plant's machines, as Redis has it (live-cache.ts): a new one means that a person has changed one of them. */
@@ -38,9 +38,13 @@ export function machineRegister(db: Kysely<Database>): MachineRegister {
     return known
   }
 
-  async function load(machines: MachineName[]): Promise<void> {
-    const unknown = distinct(machines.filter((machine) => !ofPlant(machine).isFresh(machine.slug)))
-    if (unknown.length === 0) return
+  const get = (machine: MachineName) => ofPlant(machine).get(machine.slug)
+
+  async function load<Named extends MachineName>(machines: Named[]): Promise<Named[]> {
+    const now = Date.now()
+    const stale = machines.filter((machine) => !ofPlant(machine).isFresh(machine.slug, now))
+    if (stale.length === 0) return []
+    const unknown = distinct(stale)
     const { rows } = await sql<Pick<KnownMachine, 'id' | 'gatewayId'> & MachineAbout & MachineName>`
       select m.id, m.plant_id as "plantId", m.slug, m.name, m.status, m.units, m.gateway_id as "gatewayId", g.thing_name as "thingName"
       from machines m join unnest(${unknown.map((one) => one.plantId)}::uuid[], ${unknown.map((one) => one.slug)}::text[])
@@ -49,17 +53,18 @@ export function machineRegister(db: Kysely<Database>): MachineRegister {
     for (const machine of unknown) ofPlant(machine).delete(machine.slug)
     for (const { plantId, slug, id, gatewayId, ...about } of rows)
       ofPlant({ plantId, slug }).set(slug, { id, gatewayId, about, toldAbout: undefined })
+    return stale.filter((machine) => get(machine) === undefined)
   }
 
   return {
     load,
     async create(machines) {
-      const missing = distinct(machines.filter((machine) => !ofPlant(machine).get(machine.slug)))
+      const missing = distinct(machines)
       if (missing.length === 0) return
       await createMachines(db, missing)
       await load(missing)
     },
-    get: (machine) => ofPlant(machine).get(machine.slug),
+    get,
     noteEdition(plantId, edition) {
       if ((editions.get(plantId) ?? edition) !== edition) plants.get(plantId)?.expire()
       editions.set(plantId, edition)

@@ -61,8 +61,8 @@ async function findOrCreateMachines(
   oldest: number,
   refused: DeadLetter[],
 ): Promise<AddressedReading[]> {
-  await machines.load(readings)
-  await machines.create(readings.filter((reading) => reading.timestamp >= oldest))
+  const missing = await machines.load(readings)
+  await machines.create(missing.filter((reading) => reading.timestamp >= oldest))
   return judgeEach(readings, refused, (reading) => {
     const known = machines.get(reading)
     const { plant, machine: name } = reading

@@ -3,7 +3,7 @@
  * vanish in the middle of it; who loads asks `isFresh` first, and deletes what is not found any more.
  */
 export interface ExpiringMap<Value> {
-  isFresh(key: string): boolean
+  isFresh(key: string, now?: number): boolean
   get(key: string): Value | undefined
   set(key: string, value: Value): void
   delete(key: string): void
@@ -14,7 +14,7 @@ export interface ExpiringMap<Value> {
 export function expiringMap<Value>(lifetimeMs: number): ExpiringMap<Value> {
   const entries = new Map<string, { value: Value; until: number }>()
   return {
-    isFresh: (key) => (entries.get(key)?.until ?? 0) > Date.now(),
+    isFresh: (key, now = Date.now()) => (entries.get(key)?.until ?? 0) > now,
     get: (key) => entries.get(key)?.value,
     set: (key, value) => entries.set(key, { value, until: Date.now() + lifetimeMs }),
     delete: (key) => entries.delete(key),
