@@ -88,13 +88,15 @@ export async function storeTelemetry(
 ): Promise<StoredTelemetry> {
   const { firsts, wholes } = sortOut(readings, oldest)
   const notNew = new Map<ReadingToStore, Outcome>()
-  const states = new Map<string, MachineState | null>()
+  const states = new Map<string, MachineState>()
+  const unchanged = new Set<string>()
   const store = async (batch: ReadingToStore[], statement: Statement = by) => {
     const rows = await callStore(pool, statement, batch, wholes, oldest)
     if (rows[0]?.outcome === 'has_conditions') throw new HasConditions(rows.map(({ machine }) => machine!))
     for (const { idx, outcome, machine, state } of rows) {
       if (idx !== null && outcome !== 'has_conditions') notNew.set(batch[idx - 1]!, outcome)
-      if (machine !== null) states.set(machine, state && stateOf(state))
+      if (machine !== null && state !== null) states.set(machine, stateOf(state))
+      else if (machine !== null) unchanged.add(machine)
     }
     return rows[0]!.revision
   }
@@ -106,11 +108,12 @@ export async function storeTelemetry(
       'store_telemetry',
     )
   for (const whole of wholes) {
-    if (!notNew.has(whole) && !states.has(whole.machineId)) states.set(whole.machineId, stateOf(whole))
+    const { machineId } = whole
+    if (!notNew.has(whole) && !unchanged.has(machineId) && !states.has(machineId)) states.set(machineId, stateOf(whole))
   }
   return {
     outcomes: readings.map((reading) => notNew.get(reading) ?? 'new'),
-    states: new Map([...states].filter((entry): entry is [string, MachineState] => entry[1] !== null)),
+    states,
     revision,
   }
 }
@@ -120,6 +123,10 @@ export async function storeTelemetry(
  * readings of their machines, where the machine's other ones have no tag more and did not arrive later.
  */
 function sortOut(readings: ReadingToStore[], oldest: number) {
+  if (new Set(readings.map((reading) => reading.machineId)).size === readings.length) {
+    const all = new Set(readings)
+    return { firsts: all, wholes: all }
+  }
   const firsts = new Set<ReadingToStore>()
   const wholes = new Set<ReadingToStore>()
   for (const ofMachine of Map.groupBy(readings, (reading) => reading.machineId).values()) {
