@@ -15,8 +15,7 @@ export const int8Array = (numbers: number[]): Buffer =>
   })
 
 /** `uuid[]` of uuids as text, with or without hyphens. */
-export const uuidArray = (uuids: (string | null)[]): Buffer =>
-  binaryArray(UUID, uuids, writeHex)
+export const uuidArray = (uuids: (string | null)[]): Buffer => binaryArray(UUID, uuids, writeHex)
 
 /** Half the time of Node's own, which needs a text without hyphens. */
 function writeHex(buffer: Buffer, uuid: string, at: number): void {
