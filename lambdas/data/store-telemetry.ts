@@ -49,6 +49,8 @@ interface Row {
   machine: string | null
   state: (MachineState & { quality: MachineState['quality'] | null }) | null
   revision: number
+  /** Readings, from 1, that leave their machine's state as it is. */
+  unchanged: number[] | null
 }
 
 export const LOCK_BUCKETS = 256
@@ -93,10 +95,11 @@ export async function storeTelemetry(
   const store = async (batch: ReadingToStore[], statement: Statement = by) => {
     const rows = await callStore(pool, statement, batch, wholes, oldest)
     if (rows[0]?.outcome === 'has_conditions') throw new HasConditions(rows.map(({ machine }) => machine!))
-    for (const { idx, outcome, machine, state } of rows) {
+    for (const { idx, outcome, machine, state, unchanged: late } of rows) {
       if (idx !== null && outcome !== 'has_conditions') notNew.set(batch[idx - 1]!, outcome)
       if (machine !== null && state !== null) states.set(machine, stateOf(state))
       else if (machine !== null) unchanged.add(machine)
+      for (const place of late ?? []) unchanged.add(batch[place - 1]!.machineId)
     }
     return rows[0]!.revision
   }
@@ -162,7 +165,7 @@ async function callStore(
 ): Promise<Row[]> {
   const { rows } = await pool.query<Row>({
     name: statement,
-    text: `select idx, outcome, machine, state, revision from ${statement}($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    text: `select idx, outcome, machine, state, revision, unchanged from ${statement}($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
     values: [
       uuidArray(readings.map((reading) => reading.tenantId)),
       uuidArray(readings.map((reading) => reading.machineId)),

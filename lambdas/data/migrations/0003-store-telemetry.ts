@@ -13,7 +13,7 @@ create aggregate jsonb_merge(jsonb) (sfunc = jsonb_concat, stype = jsonb, initco
 
 create function store_telemetry(p_tenant uuid[], p_machine uuid[], p_seq int8[], p_ts int8[], p_received_at int8[],
   p_values text, p_quality text, p_tag_set uuid[], p_oldest int8)
-returns table(idx int, outcome text, machine uuid, state jsonb, revision int8) language plpgsql volatile
+returns table(idx int, outcome text, machine uuid, state jsonb, revision int8, unchanged int[]) language plpgsql volatile
 set plan_cache_mode = force_generic_plan set enable_seqscan = off as $f$
 declare
  lines text[] := string_to_array(p_values, E'\\n');
@@ -26,7 +26,7 @@ declare
  not_new int[];
  done int[];
  late int[];
- unchanged int[]; -- of a machine whose state stays
+ all_late int[]; -- their machine's state stays
 begin
  -- Ascending, so that two batches never wait for each other; held to commit. The next statement's snapshot is taken
  -- after the lock, so it sees all that other batches have stored for these machines.
@@ -119,7 +119,7 @@ begin
    from input i where not is_quick or i.idx in (select r.idx from replaced r)
   )
   select array_agg(r.idx), array_agg(r.idx) filter (where not r.is_newest) from replaced r into done, late;
-  unchanged := unchanged || late;
+  all_late := all_late || late;
   if cardinality(done) = cardinality(rest) then
    rest := null;
   elsif done is not null then
@@ -132,8 +132,6 @@ begin
   select distinct p_tenant[r.idx], p_machine[r.idx], r.ts / 3600000 from unnest(p_ts) with ordinality as r(ts, idx)
   where r.ts < now_us / 3600000000 * 3600000 and r.idx not in (select unnest(not_new));
  end if;
-
- return query select null::int, null, p_machine[u.idx], null::jsonb, now_us from unnest(unchanged) u(idx);
 
  if cardinality(rest) > 0 then -- all other new readings, with the state that they meet
   return query
@@ -202,14 +200,14 @@ begin
     (ts, seq, received_at, values, quality, older_tags, tag_set, revision) = (excluded.ts, excluded.seq, excluded.received_at,
      excluded.values, excluded.quality, excluded.older_tags, excluded.tag_set, excluded.revision)
   )
-  select null::int, null, o.machine_id, null::jsonb, now_us from sorted o where o.says_nothing and o.rank = 1
+  select null::int, null, o.machine_id, null::jsonb, now_us, null::int[] from sorted o where o.says_nothing and o.rank = 1
   union all
   select null, null, m.machine_id, jsonb_build_object('timestamp', m.ts, 'seq', m.seq, 'receivedAt', m.received_at,
-    'values', m.values, 'quality', m.quality), now_us from merged m;
+    'values', m.values, 'quality', m.quality), now_us, null from merged m;
  end if;
 
  -- The caller knows the state of each other machine: it is the whole reading. Of these it gets the revision.
- return query select null::int, null, null::uuid, null::jsonb, now_us;
+ return query select null::int, null, null::uuid, null::jsonb, now_us, all_late;
 
  if not_new is not null then -- its plan opens all partitions, which takes longer than all of the above does for ten readings
   return query
@@ -217,7 +215,7 @@ begin
     when p_ts[r.idx] < p_oldest then
      case when get_bit(l.received, (p_seq[r.idx] & 1023)::int) = 1 then 'duplicate' else 'timestamp_too_old' end
     when row(e.values, e.quality) is not distinct from row(lines[r.idx]::jsonb, quality_lines[r.idx]::jsonb) then 'duplicate'
-    else 'seq_conflict' end, null::uuid, null::jsonb, now_us
+    else 'seq_conflict' end, null::uuid, null::jsonb, now_us, null::int[]
   from unnest(not_new) r(idx)
   left join machine_ledger l on l.machine_id = p_machine[r.idx] and l.block = p_seq[r.idx] >> 10
   left join telemetry_events e on e.machine_id = p_machine[r.idx] and e.ts = p_ts[r.idx] and e.seq = p_seq[r.idx];

@@ -27,12 +27,12 @@ end $f$;
 -- stores nothing and names the machines. It looks after the lock, so that it sees what whoever held it before has written.
 create function store_calm_telemetry(p_tenant uuid[], p_machine uuid[], p_seq int8[], p_ts int8[], p_received_at int8[],
   p_values text, p_quality text, p_tag_set uuid[], p_oldest int8)
-returns table(idx int, outcome text, machine uuid, state jsonb, revision int8) language plpgsql volatile
+returns table(idx int, outcome text, machine uuid, state jsonb, revision int8, unchanged int[]) language plpgsql volatile
 set plan_cache_mode = force_generic_plan as $f$
 begin
   perform pg_advisory_xact_lock(7001, b.bucket) from (select distinct get_byte(uuid_send(m), 15) as bucket from unnest(p_machine) m order by 1) b;
   return query
-  select distinct null::int, 'has_conditions', c.machine_id, null::jsonb, 0::int8
+  select distinct null::int, 'has_conditions', c.machine_id, null::jsonb, 0::int8, null::int[]
   from alarm_conditions c where c.machine_id = any(p_machine);
   if not found then
     return query
