@@ -88,7 +88,10 @@ describe('a machine made before its first reading', () => {
     const ingest = openPostgres<Database>(ingestSettings())
     const register = machineRegister(ingest.db)
     await register.create([{ tenantId: tenant.tenantId, plantId: north, slug: 'press-1', gatewayId: randomUUID() }])
-    expect(register.get({ plantId: north, slug: 'press-1' })).toMatchObject({ id: machine.machineId, about: { status: 'active' } })
+    expect(register.get({ plantId: north, slug: 'press-1' })).toMatchObject({
+      id: machine.machineId,
+      about: { status: 'active' },
+    })
     await ingest.close()
     expect(await audit('machine.create')).toMatchObject([{ subject: 'north/press-1', plant_id: north }])
     expect(Number(await edition('north'))).toBeGreaterThan(0)
