@@ -24,6 +24,7 @@ const TAGS = ['tag-0', 'tag-1', 'tag-2', 'tag-3']
 const USERS = 20
 
 export async function benchPlantState(): Promise<Figure[]> {
+  const environmentBefore = process.env
   const folder = mkdtempSync(join(tmpdir(), 'bench-api-'))
   const system = await startIngestSystem()
   try {
@@ -40,7 +41,7 @@ export async function benchPlantState(): Promise<Figure[]> {
     )
     const plantId = rows[0]!.plant
     buildBundle('api', folder)
-    Object.assign(process.env, system.environment, { PGUSER: 'iot_api' })
+    process.env = { ...system.environment, PGUSER: 'iot_api' } // which the bundle reads when it is imported
     const { handler } = (await import(pathToFileURL(join(folder, 'index.mjs')).href)) as {
       handler: (event: object, context: object) => Promise<APIGatewayProxyStructuredResultV2>
     }
@@ -87,6 +88,7 @@ export async function benchPlantState(): Promise<Figure[]> {
       },
     ]
   } finally {
+    process.env = environmentBefore // the next bench starts a Redis of its own
     await system.stop()
     rmSync(folder, { recursive: true, force: true })
   }
