@@ -1,7 +1,7 @@
 import * as v from 'valibot'
-import { EpochMs, Slug, ThingName } from './slugs.ts'
+import { EpochMs, isWholeNumber, Slug, ThingName } from './slugs.ts'
 import { Scalar, Quality } from './telemetry.ts'
-import { isWholeNumber, withShortcut } from './with-shortcut.ts'
+import { withShortcut } from './with-shortcut.ts'
 
 /**
  * What the IoT rules put on SQS. `payload` is base64 of the publish's bytes (checked where it is decoded), so that bytes

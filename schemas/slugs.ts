@@ -21,3 +21,6 @@ export const TagName = v.pipe(v.string(), v.regex(TAG_NAME, 'must be 1 to 64 of 
 
 /** Milliseconds since 1970-01-01T00:00Z. */
 export const EpochMs = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+
+/** Says what EpochMs says, and the schema of a seq. */
+export const isWholeNumber = (input: unknown): input is number => Number.isSafeInteger(input) && (input as number) >= 0

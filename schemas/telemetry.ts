@@ -1,6 +1,6 @@
 import * as v from 'valibot'
-import { EpochMs, TAG_NAME, TagName } from './slugs.ts'
-import { isWholeNumber, withShortcut } from './with-shortcut.ts'
+import { EpochMs, isWholeNumber, TAG_NAME, TagName } from './slugs.ts'
+import { withShortcut } from './with-shortcut.ts'
 
 /** PostgreSQL holds neither U+0000 nor a lone surrogate in a text. */
 export const isStorable = (text: string) => !text.includes('\u0000') && text.isWellFormed()

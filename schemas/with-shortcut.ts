@@ -18,6 +18,3 @@ export function withShortcut<Schema extends v.GenericSchema>(
     },
   }
 }
-
-/** As EpochMs of slugs.ts. */
-export const isWholeNumber = (input: unknown): input is number => Number.isSafeInteger(input) && (input as number) >= 0

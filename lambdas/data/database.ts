@@ -22,7 +22,9 @@ export interface Database {
   gateway_certificates: GatewayCertificates
   telemetry_events: TelemetryEvents
   machine_state: MachineStates
-  machine_ledger: MachineLedgers
+  closed_blocks: LedgerBlocks
+  /** View: closed_blocks, and the open block of each row of machine_state. */
+  machine_ledger: LedgerBlocks
   declared_ranges: DeclaredRanges
   full_seqs: FullSeqs
   audit_log: AuditLog
@@ -178,9 +180,14 @@ export interface MachineStates {
   last_seen_at: number
   /** Grows at each change; orders what different consumers write into Redis. */
   revision: number
+  /** Newest block of the machine's ledger; null until a second one begins. */
+  open_block: number | null
+  open_received: Generated<string>
+  open_repeats: Generated<number>
 }
 
-export interface MachineLedgers {
+/** 1,024 seqs of a machine. */
+export interface LedgerBlocks {
   tenant_id: string
   machine_id: string
   block: number

@@ -53,11 +53,11 @@ export function cachedEntry(
   return { field, json: JSON.stringify({ ...live, revision }), about }
 }
 
-/** The same of a machine with the trace id of its newest reading, whose values are at hand as JSON. */
+/** The same of a machine whose values are at hand as JSON, with the trace id of its newest reading where that is known. */
 export function cachedMachine(
   { machineId, slug, state }: { machineId: string; slug: string; state: MachineState },
   valuesJson: string,
-  traceId: string,
+  traceId: string | undefined,
   revision: number,
   about?: MachineAbout,
 ): CachedEntry {
@@ -66,7 +66,8 @@ export function cachedMachine(
   const qualityJson = quality ? `,"quality":${JSON.stringify(quality)}` : ''
   const stateJson = `{${times},"values":${valuesJson}${qualityJson}}`
   const ids = `"machineId":"${machineId}","slug":"${slug}"`
-  const json = `{${ids},"state":${stateJson},"traceId":${JSON.stringify(traceId)},"revision":${revision}}`
+  const traceJson = traceId === undefined ? '' : `,"traceId":${JSON.stringify(traceId)}`
+  const json = `{${ids},"state":${stateJson}${traceJson},"revision":${revision}}`
   return { field: slug, json, about }
 }
 

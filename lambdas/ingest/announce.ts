@@ -87,13 +87,9 @@ async function entriesByPlant(
     const isTold = known.toldAbout === about
     if (!isTold) untold.push({ known, about })
     const newest = readings.find(({ seq, timestamp }) => seq === state.seq && timestamp === state.timestamp)
-    const machine = { machineId, slug, state }
+    const json = state.values === newest?.values ? valuesJsonOf(newest) : JSON.stringify(state.values)
     const toTell = isTold ? undefined : about
-    if (newest === undefined) add(plantId, cachedEntry(slug, machine, revision, toTell))
-    else {
-      const json = state.values === newest.values ? valuesJsonOf(newest) : JSON.stringify(state.values)
-      add(plantId, cachedMachine(machine, json, newest.traceId, revision, toTell))
-    }
+    add(plantId, cachedMachine({ machineId, slug, state }, json, newest?.traceId, revision, toTell))
   }
   if (unheard.length > 0) {
     for (const { plantId, revision, machineId, slug, state, ...about } of await currentMachines(db, unheard)) {

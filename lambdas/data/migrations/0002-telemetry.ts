@@ -43,6 +43,7 @@ create table machine_state (
   open_repeats int8 not null default 0
 ) with (fillfactor = 50);
 
+-- All of the ledger. No condition on open_block, whose null matches no block: with one Postgres reads machine_state whole in each join.
 create view machine_ledger with (security_invoker = true) as
   select tenant_id, machine_id, block, received, repeats from closed_blocks
   union all

@@ -136,14 +136,11 @@ begin
  if cardinality(rest) > 0 then -- all other new readings, with the state that they meet
   return query
   with met as (
-   select u.machine_id, u.tenant_id, u.ts, u.seq, u.received_at, u.values::jsonb as values, u.quality::jsonb as quality,
-      s.ts as state_ts, s.seq as state_seq, s.received_at as state_received_at,
+   select p_machine[r.idx] as machine_id, p_tenant[r.idx] as tenant_id, p_ts[r.idx] as ts, p_seq[r.idx] as seq,
+      p_received_at[r.idx] as received_at, lines[r.idx]::jsonb as values, quality_lines[r.idx]::jsonb as quality, s.ts as state_ts, s.seq as state_seq, s.received_at as state_received_at,
       -- Unpacked once: a large value is else unpacked for each tag that is looked up in it.
       s.values || '{}' as state_values, s.quality || '{}' as state_quality, s.older_tags || '{}' as state_older_tags
-   from unnest(rest) r(idx)
-   cross join lateral (select p_machine[r.idx] as machine_id, p_tenant[r.idx] as tenant_id, p_ts[r.idx] as ts, p_seq[r.idx] as seq,
-     p_received_at[r.idx] as received_at, lines[r.idx] as values, quality_lines[r.idx] as quality) u
-   left join machine_state s on s.machine_id = u.machine_id
+   from unnest(rest) r(idx) left join machine_state s on s.machine_id = p_machine[r.idx]
   ), ranked as (
    select m.*, row_number() over newest as rank, first_value(m.ts) over newest as newest_ts,
       first_value(m.seq) over newest as newest_seq, first_value(m.received_at) over newest as newest_received_at,
