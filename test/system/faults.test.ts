@@ -114,6 +114,30 @@ it('a computer that slept is live again at once, though its old connections say 
   await sleeper.context().close()
 }, 120_000)
 
+it('an answer over HTTP that comes behind the live picture takes nothing from it', async () => {
+  const slow = await openPlant(company.adminEmail)
+  const { promise: released, resolve: release } = Promise.withResolvers<undefined>()
+  const { promise: read, resolve: hasRead } = Promise.withResolvers<undefined>()
+  await slow.route('**/v1/plants/*/machines?**', async (route) => {
+    const response = await route.fetch()
+    hasRead(undefined)
+    await released
+    await route.fulfill({ response })
+  })
+  await slow.reload()
+  await read
+  await slow.locator('[data-testid="connection-state"][data-state="live"]').waitFor(WAIT)
+  const value = slow.locator('[data-machine="nueva"] [data-tag="temperature"]')
+  await tell(1, 'nueva')
+  await value.waitFor(WAIT)
+  const answer = slow.waitForResponse('**/v1/plants/*/machines?**')
+  release(undefined)
+  await (await answer).finished()
+  await tell(2, 'nueva')
+  await expect.poll(() => value.textContent({ timeout: 1_000 }), { timeout: 10_000 }).toMatch(/^2/)
+  await slow.context().close()
+})
+
 it('a machine that falls silent is shown so within a second, without a word from the server', async () => {
   const watched = await openPlant(company.adminEmail)
   await watched.clock.install()

@@ -41,9 +41,11 @@ export function useWatchedPlant(plantId: string) {
         api.gateways(plantId),
         api.alarms({ plantId, state: 'open' }),
       ])
+      if (isLive()) return // with what is newer
       live.receivePicture(plantId, { machines, gateways, alarms }, clock.read())
       error.value = null
     } catch (caught) {
+      if (isLive()) return
       error.value = toApiError(caught)
       if (error.value.problem?.code === 'not_found') picture.refused.value = true
     }
