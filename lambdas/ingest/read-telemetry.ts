@@ -22,13 +22,31 @@ export function readTelemetry({ record }: { record: SQSRecord }): Reading {
   const envelope = openEnvelope(record.body)
   const address = parseTelemetryTopic(envelope.topic)
   if (address === undefined) throw new Refusal('invalid_topic', topicHelp(envelope.topic))
-  const { timestamp, seq, values, quality, units } = readPayload(TelemetryV1, envelope.payload)
+  const message = readPayload(TelemetryV1, envelope.payload)
+  const { timestamp, seq, values, units } = message
   const aheadMs = timestamp - Math.min(envelope.receivedAt, Date.now())
   if (aheadMs > MAX_CLOCK_AHEAD_MS) {
     throw new Refusal('timestamp_in_future', `The timestamp is ${Math.round(aheadMs / 1000)} s ahead of the broker`)
   }
   const { clientId, receivedAt, traceId } = envelope
-  return { ...address, record, clientId, receivedAt, traceId, timestamp, seq, values, quality, units }
+  return {
+    ...address,
+    record,
+    clientId,
+    receivedAt,
+    traceId,
+    timestamp,
+    seq,
+    values,
+    quality: qualityOf(message),
+    units,
+  }
 }
 
 const topicHelp = (topic: string) => `${topic} is not factory/{tenant}/{province}/{plant}/{machine}/telemetry`
+
+/** Undefined when all is good; of a tag that the message has no value of it says nothing. */
+function qualityOf({ values, quality }: TelemetryV1): TelemetryV1['quality'] {
+  const ofValues = quality && Object.entries(quality).filter(([tag]) => Object.hasOwn(values, tag))
+  return ofValues && ofValues.length > 0 ? Object.fromEntries(ofValues) : undefined
+}

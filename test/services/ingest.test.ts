@@ -162,6 +162,18 @@ test('the current state is the newest value of each tag, whatever the order of a
   }
 })
 
+test('a quality says nothing of a tag that its message has no value of', async () => {
+  const plant = await newPlant('ingest-foreign-quality')
+  const qualities = [{ lost: 'bad' }, {}, { lost: 'bad', temperature: 'uncertain' }]
+  for (const [seq, quality] of qualities.entries()) {
+    const body = telemetry(plant, 'press', { seq, timestamp: now + seq, values: { temperature: seq }, quality })
+    await consumer.handle(sqsEvent([body]))
+    const stored = seq === 2 ? { temperature: 'uncertain' } : null
+    expect(await rowsOf('telemetry_events', plant)).toContainEqual(expect.objectContaining({ seq, quality: stored }))
+    expect(await rowsOf('machine_state', plant)).toMatchObject([{ seq, quality: stored }])
+  }
+})
+
 test('a machine of 10,000 tags, told some at a time by consumers at once, has them all in its state', async () => {
   const plant = await newPlant('ingest-many-tags')
   const tags = Array.from({ length: 10_000 }, (_, tag) => [`tag-${tag}`, tag] as const)
