@@ -175,7 +175,7 @@ export interface MachineStates {
   quality: JSONColumnType<Quality> | null
   /** Tags that the newest reading does not carry: tag -> [timestamp, seq] of the reading that gave its value. */
   older_tags: JSONColumnType<Record<string, [number, number]>> | null
-  /** MD5 of its tags' names, sorted and joined by commas; null beside older_tags. */
+  /** MD5 of its newest reading's tags, sorted and joined by commas. */
   tag_set: string | null
   last_seen_at: number
   /** Grows at each change; orders what different consumers write into Redis. */

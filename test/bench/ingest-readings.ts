@@ -23,17 +23,20 @@ export interface Step {
   seqStep: number
   /** Epoch ms of round 0. */
   since: number
+  /** Of the ten tags, those that only each tenth reading has, as where a machine's tags have two intervals. */
+  slowTags?: number
 }
 
-export function readingsOf({ round, first, size, firstSeq, seqStep, since }: Step): BenchReading[] {
+export function readingsOf({ round, first, size, firstSeq, seqStep, since, slowTags = 0 }: Step): BenchReading[] {
   return Array.from({ length: size }, (_, index) => {
     const place = first + index
     const turn = round + Math.floor(place / MACHINES)
+    const tags = (turn + place) % 10 === 0 ? 10 : 10 - slowTags
     return {
       machine: `machine-${place % MACHINES}`,
       timestamp: since + turn * 100,
       seq: firstSeq + turn * seqStep,
-      values: Object.fromEntries(Array.from({ length: 10 }, (_tag, tag) => [`tag-${tag}`, turn + tag + place / 8])),
+      values: Object.fromEntries(Array.from({ length: tags }, (_tag, tag) => [`tag-${tag}`, turn + tag + place / 8])),
     }
   })
 }

@@ -13,14 +13,14 @@ beforeAll(async () => {
 afterAll(() => database.close())
 
 const now = Date.now()
-const tags = ['a', 'b', 'c', 'd']
+const tags = ['a', 'b', 'c']
 /** Shortly before a block of the ledger ends. */
-const FIRST_SEQ = 1021
+const FIRST_SEQ = 1022
 
-/** A reading with some of the tags, at one of few times, so that all orders and ties occur. */
+/** A reading with some of the tags, at one of few times, so that all orders and ties occur; most are newer than those of batches before. */
 const reading = fc.record({
   machine: fc.nat(1),
-  timestamp: fc.integer({ min: now, max: now + 4 }),
+  delayMs: fc.integer({ min: -4, max: 0 }),
   receivedAt: fc.integer({ min: now + 5, max: now + 9 }),
   values: fc.dictionary(fc.constantFrom(...tags), fc.integer({ min: 0, max: 3 }), { minKeys: 1 }),
   bad: fc.subarray(tags),
@@ -28,7 +28,11 @@ const reading = fc.record({
 
 test('the state is the newest value of each tag, for all orders of arrival and all cuts into batches', async () => {
   const tenantId = uuid()
-  const batches = fc.array(fc.array(reading, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 4 })
+  const batches = fc.array(fc.array(reading, { minLength: 1, maxLength: 3 }), {
+    minLength: 1,
+    maxLength: 9,
+    size: 'max',
+  })
   await fc.assert(
     fc.asyncProperty(batches, fc.infiniteStream(fc.nat()), async (drawn, random) => {
       const machines = [uuid(), uuid()]
@@ -36,8 +40,9 @@ test('the state is the newest value of each tag, for all orders of arrival and a
       const shuffled = seqs.toSorted(([one], [two]) => one - two).map(([, seq]) => seq)
       const stored: ReadingToStore[] = []
       const lastTold = new Map<string, MachineState>()
-      for (const batch of drawn) {
-        const readings = batch.map(({ machine, timestamp, receivedAt, values, bad }): ReadingToStore => {
+      for (const [index, batch] of drawn.entries()) {
+        const readings = batch.map(({ machine, delayMs, receivedAt, values, bad }): ReadingToStore => {
+          const timestamp = now + index * 2 + delayMs
           const quality = Object.fromEntries(bad.filter((tag) => tag in values).map((tag) => [tag, 'bad' as const]))
           const graded = Object.keys(quality).length > 0 && { quality }
           const seq = FIRST_SEQ + shuffled[stored.length + batch.findIndex((one) => one.values === values)]!
@@ -45,24 +50,25 @@ test('the state is the newest value of each tag, for all orders of arrival and a
         })
         stored.push(...readings)
         const again = { ...readings[0]! }
-        const conflict = { ...readings.at(-1)!, values: { a: -1 } }
+        const last = readings.at(-1)!
+        const conflict = { ...last, values: Object.fromEntries(Object.keys(last.values).map((tag) => [tag, -1])) }
         const { outcomes, states } = await storeTelemetry(database.master, [...readings, again, conflict], 0)
         expect(outcomes).toEqual([...readings.map(() => 'new'), 'duplicate', 'seq_conflict'])
         for (const [machineId, state] of states) lastTold.set(machineId, state)
-      }
-      for (const [machineId, ofMachine] of Map.groupBy(stored, (one) => one.machineId)) {
-        const expected = newestState(ofMachine)
-        const { rows } = await database.master.query<Record<string, unknown>>(
-          'select ts, seq, received_at, last_seen_at, values, quality, older_tags from machine_state where machine_id = $1',
-          [machineId],
-        )
-        expect(rows).toEqual([expected])
-        const { ts, seq, received_at, values, quality } = expected
-        const told = { timestamp: ts, seq, receivedAt: received_at, values, ...(quality && { quality }) }
-        expect(lastTold.get(machineId)).toEqual(told)
+        for (const [machineId, ofMachine] of Map.groupBy(stored, (one) => one.machineId)) {
+          const expected = newestState(ofMachine)
+          const { rows } = await database.master.query<Record<string, unknown>>(
+            'select ts, seq, received_at, last_seen_at, values, quality, older_tags from machine_state where machine_id = $1',
+            [machineId],
+          )
+          expect(rows).toEqual([expected])
+          const { ts, seq, received_at, values, quality } = expected
+          const told = { timestamp: ts, seq, receivedAt: received_at, values, ...(quality && { quality }) }
+          expect(lastTold.get(machineId)).toEqual(told)
+        }
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 500 },
   )
 })
 

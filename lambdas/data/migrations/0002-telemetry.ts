@@ -35,7 +35,7 @@ create table machine_state (
   values jsonb not null,
   quality jsonb,
   older_tags jsonb,
-  tag_set uuid,                   -- MD5 of its tags' names, sorted and joined by commas; null beside older_tags
+  tag_set uuid,                   -- MD5 of its newest reading's tags, sorted and joined by commas
   last_seen_at int8 not null,
   revision int8 not null,
   open_block int8,                -- newest block of the ledger, which is none of closed_blocks; null until a second one begins

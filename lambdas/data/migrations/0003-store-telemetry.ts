@@ -26,15 +26,17 @@ declare
  not_new int[];
  done int[];
  late int[];
+ mixed int[];
  all_late int[]; -- their machine's state stays
+ all_mixed int[]; -- their machine's state is theirs and what older ones say of other tags
 begin
  -- Ascending, so that two batches never wait for each other; held to commit. The next statement's snapshot is taken
  -- after the lock, so it sees all that other batches have stored for these machines.
  perform pg_advisory_xact_lock(7001, b.bucket) from (select distinct get_byte(uuid_send(m), 15) as bucket from unnest(p_machine) m order by 1) b;
  now_us := (extract(epoch from clock_timestamp()) * 1000000)::int8; -- grows from one holder of the lock to the next
 
- -- The quick pass is for batches with one reading of each machine. It stores those of which the machine's row says all:
- -- they are new in its open block, and have just the tags of its state. The other pass stores the rest.
+ -- The quick pass is for batches with one reading of each machine. It stores those of which the machine's row says all: they are new in
+ -- its open block, and newer than its state, or late and with just the tags of its newest reading. The other pass stores the rest.
  foreach is_quick in array array[true, false] loop
   if is_quick then
    continue when array_position(p_tag_set, null) is not null;
@@ -100,26 +102,35 @@ begin
    select r.idx, p_tenant[r.idx] as tenant_id, p_machine[r.idx] as machine_id, p_seq[r.idx] as seq, p_ts[r.idx] as ts,
       p_received_at[r.idx] as received_at, p_tag_set[r.idx] as tag_set, lines[r.idx]::jsonb as values, quality_lines[r.idx]::jsonb as quality
    from unnest(rest) r(idx)
-  ), replaced as ( -- the common case: with just the tags of the state, a newer reading is the state now, and an older one says nothing
+  ), replaced as ( -- the common case; a late reading with just the tags of the newest one says nothing of the state
    update machine_state s set last_seen_at = greatest(s.last_seen_at, i.received_at),
       open_received = case when is_quick then set_bit(s.open_received, (i.seq & 1023)::int, 1) else s.open_received end,
       ts = case when (i.ts, i.seq) > (s.ts, s.seq) then i.ts else s.ts end,
       seq = case when (i.ts, i.seq) > (s.ts, s.seq) then i.seq else s.seq end,
       received_at = case when (i.ts, i.seq) > (s.ts, s.seq) then i.received_at else s.received_at end,
-      values = case when (i.ts, i.seq) > (s.ts, s.seq) then i.values else s.values end,
-      quality = case when (i.ts, i.seq) > (s.ts, s.seq) then i.quality else s.quality end,
+      tag_set = i.tag_set,
+      values = case when (i.ts, i.seq) < (s.ts, s.seq) then s.values when s.tag_set = i.tag_set and s.older_tags is null then i.values
+       else s.values || i.values end,
+      quality = case when s.quality is null and i.quality is null then null when (i.ts, i.seq) < (s.ts, s.seq) then s.quality else (
+       select jsonb_object_agg(q.tag, q.value) from (select * from jsonb_each(s.quality) as b(tag, value) where not i.values ? b.tag
+        union all select * from jsonb_each(i.quality)) q) end,
+      older_tags = case when s.tag_set = i.tag_set or (i.ts, i.seq) < (s.ts, s.seq) then s.older_tags else (
+       select jsonb_object_agg(t.tag, t.stamp) from (select k.tag, jsonb_build_array(s.ts, s.seq) as stamp from jsonb_object_keys(s.values) k(tag)
+        union all select * from jsonb_each(s.older_tags)) t where not i.values ? t.tag) end,
       revision = case when (i.ts, i.seq) > (s.ts, s.seq) then now_us else s.revision end
    from input i
-   where s.machine_id = i.machine_id and s.tag_set = i.tag_set and (not is_quick
+   where s.machine_id = i.machine_id and (s.tag_set = i.tag_set or i.tag_set is not null and (i.ts, i.seq) > (s.ts, s.seq)) and (not is_quick
     or s.open_block = i.seq >> 10 and get_bit(s.open_received, (i.seq & 1023)::int) = 0 and i.ts >= p_oldest)
-   returning i.idx, s.seq = i.seq as is_newest
+   returning i.idx, s.seq <> i.seq as is_late, s.seq = i.seq and s.older_tags is not null as is_mixed
   ), stored as (
    insert into telemetry_events (tenant_id, machine_id, ts, seq, received_at, values, quality)
    select i.tenant_id, i.machine_id, i.ts, i.seq, i.received_at, i.values, i.quality
    from input i where not is_quick or i.idx in (select r.idx from replaced r)
   )
-  select array_agg(r.idx), array_agg(r.idx) filter (where not r.is_newest) from replaced r into done, late;
+  select array_agg(r.idx), array_agg(r.idx) filter (where r.is_late), array_agg(r.idx) filter (where r.is_mixed) from replaced r
+  into done, late, mixed;
   all_late := all_late || late;
+  all_mixed := all_mixed || mixed;
   if cardinality(done) = cardinality(rest) then
    rest := null;
   elsif done is not null then
@@ -190,7 +201,7 @@ begin
   ), state as (
    insert into machine_state as s (machine_id, tenant_id, ts, seq, received_at, values, quality, older_tags, tag_set, last_seen_at, revision)
    select m.machine_id, m.tenant_id, m.ts, m.seq, m.received_at, m.values, m.quality, m.older_tags,
-      case when m.older_tags is null then md5((select string_agg(k.tag, ',' order by k.tag collate "C") from jsonb_object_keys(m.values) k(tag)))::uuid end,
+      md5((select string_agg(k.tag, ',' order by k.tag collate "C") from jsonb_object_keys(m.values) k(tag) where (m.older_tags ? k.tag) is not true))::uuid,
       m.seen_at, now_us
    from merged m
    on conflict (machine_id) do update set last_seen_at = greatest(s.last_seen_at, excluded.last_seen_at),
@@ -201,6 +212,13 @@ begin
   union all
   select null, null, m.machine_id, jsonb_build_object('timestamp', m.ts, 'seq', m.seq, 'receivedAt', m.received_at,
     'values', m.values, 'quality', m.quality), now_us, null from merged m;
+ end if;
+
+ if all_mixed is not null then
+  return query
+  select null::int, null, s.machine_id, jsonb_build_object('timestamp', s.ts, 'seq', s.seq, 'receivedAt', s.received_at,
+    'values', s.values, 'quality', s.quality), now_us, null::int[]
+  from unnest(all_mixed) m(idx) join machine_state s on s.machine_id = p_machine[m.idx];
  end if;
 
  -- The caller knows the state of each other machine: it is the whole reading. Of these it gets the revision.
