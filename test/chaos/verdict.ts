@@ -132,9 +132,10 @@ function compareCache({ rows, revision, cached }: StoredMachine, differs: Differ
     differs(`seq ${seq}: ${show(told)} is the newest, not ${show(cached)}`)
 }
 
-/** Those of all hours that are over; the others are not rolled up yet. */
-function compareRollups({ rows, rollups }: StoredMachine, thisHour: number, differs: Differs): void {
-  const expected = expectedRollups(rows).filter(({ hour }) => hour! < thisHour)
+/** Those of all hours that have been put on the queue; of another one only late readings may have been rolled up. */
+function compareRollups(machine: StoredMachine, thisHour: number, differs: Differs): void {
+  const expected = expectedRollups(machine.rows).filter(({ hour }) => hour! < thisHour)
+  const rollups = machine.rollups.filter(({ hour }) => hour < thisHour)
   const nameOf = (rollup: Partial<Rollups> | undefined) => `${rollup?.tag} ${rollup?.kind} of hour ${rollup?.hour}`
   for (const [index, one] of expected.entries()) {
     const row = rollups[index]
