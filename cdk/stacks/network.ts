@@ -60,6 +60,15 @@ export class NetworkStack extends Stack {
       displayName: `iot-telemetry ${settings.stage}`,
       enforceSSL: true,
     })
+    // Any policy of a topic takes the place of SNS's own, by which alarms of the account may publish.
+    alarmTopic.addToResourcePolicy(
+      new PolicyStatement({
+        principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+        actions: ['sns:Publish'],
+        resources: [alarmTopic.topicArn],
+        conditions: { StringEquals: { 'aws:SourceAccount': this.account } },
+      }),
+    )
     if (settings.alarmEmail) alarmTopic.addSubscription(new EmailSubscription(settings.alarmEmail))
     this.surroundings = { settings, vpc, outbound, alarmTopic, ...(logKey && { logKey }) }
   }

@@ -193,6 +193,18 @@ describe.each(['dev', 'prod'])('security of %s', (stage) => {
     }
   })
 
+  it('lets alarms publish to their topic, whose policy has taken the place of SNS’s own', () => {
+    const policy = resource<PolicyProperties & { Topics: unknown[] }>(templates, 'AWS::SNS::TopicPolicy').properties
+    expect(policy.Topics).toEqual([{ Ref: resource(templates, 'AWS::SNS::Topic').id }])
+    expect(policy.PolicyDocument.Statement.filter(({ Effect }) => Effect === 'Allow')).toMatchObject([
+      {
+        Principal: { Service: 'cloudwatch.amazonaws.com' },
+        Action: 'sns:Publish',
+        Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
+      },
+    ])
+  })
+
   it('carries no password and no emulator', () => {
     expect(JSON.stringify(templates)).not.toMatch(/FIREBASE_AUTH_EMULATOR_HOST|PGPASSWORD|LOCAL_ROLE_PASSWORD/)
   })
