@@ -13,6 +13,7 @@ import {
 } from '@aws-sdk/client-iot'
 import { ignoringAbsence } from './ignoring-absence.ts'
 import { keyHashOfCertificate } from './key-hash.ts'
+import { onceDetached } from './once-detached.ts'
 
 export interface Certificate {
   id: string
@@ -64,6 +65,11 @@ export async function findCertificate(iot: IoTClient, certificateId: string): Pr
   return certificate
 }
 
+/** One that was found may be INACTIVE: whoever wanted to remove it had got no farther. */
+export async function activateCertificate(iot: IoTClient, { id }: Pick<Certificate, 'id'>): Promise<void> {
+  await iot.send(new UpdateCertificateCommand({ certificateId: id, newStatus: 'ACTIVE' }))
+}
+
 /** Both are no error when it is attached already. The Thing comes last: without it the policy allows no connection. */
 export async function attachCertificate(
   iot: IoTClient,
@@ -83,5 +89,5 @@ export async function removeCertificate(
   await ignoringAbsence(() => iot.send(new UpdateCertificateCommand({ certificateId, newStatus: 'INACTIVE' })))
   await ignoringAbsence(() => iot.send(new DetachPolicyCommand({ policyName: thingName, target: arn })))
   await ignoringAbsence(() => iot.send(new DetachThingPrincipalCommand({ thingName, principal: arn })))
-  await ignoringAbsence(() => iot.send(new DeleteCertificateCommand({ certificateId })))
+  await ignoringAbsence(() => onceDetached(() => iot.send(new DeleteCertificateCommand({ certificateId }))))
 }

@@ -14,10 +14,13 @@ interface Aws {
   iotData: IoTDataPlaneClient
 }
 
-/** After revokeGateway: nothing lets it in any more, then its connection ends. */
+/** After revokeGateway: nothing lets it in any more, then its connection ends, also where not all could be removed. */
 export async function shutOut({ db, iot, iotData }: Aws, gateway: GatewayRef & { thingName: string }): Promise<void> {
-  await removeEndingCertificates({ db, iot }, gateway)
-  await disconnect(iotData, gateway.thingName)
+  try {
+    await removeEndingCertificates({ db, iot }, gateway)
+  } finally {
+    await disconnect(iotData, gateway.thingName)
+  }
 }
 
 /** The same, then all that is left of it. The row goes last: by it an interrupted deletion is taken up again. */

@@ -10,7 +10,13 @@ import {
 } from '../data/gateway-certificates.ts'
 import type { GatewayRef } from '../data/gateway-lease.ts'
 import { withUndo } from '../runtime/with-undo.ts'
-import { attachCertificate, certificatesOfKey, createCertificate, removeCertificate } from './certificate.ts'
+import {
+  activateCertificate,
+  attachCertificate,
+  certificatesOfKey,
+  createCertificate,
+  removeCertificate,
+} from './certificate.ts'
 
 export interface SigningRequest {
   pem: string
@@ -41,6 +47,7 @@ export async function issueCertificate(
     })
     const certificate = made[0] ?? (await createCertificate(iot, pem))
     if (made.length === 0) made.push(certificate)
+    else await activateCertificate(iot, certificate)
     await attachCertificate(iot, thingName, certificate)
 
     onFailure('forget the certificate', () => forgetCertificate(db, gateway, keyHash))

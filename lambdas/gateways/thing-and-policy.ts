@@ -16,6 +16,7 @@ import {
 } from '@aws-sdk/client-iot'
 import type { GatewayAddress } from '../../schemas/topics.ts'
 import { ignoringAbsence } from './ignoring-absence.ts'
+import { onceDetached } from './once-detached.ts'
 import { gatewayPolicyDocument } from './policy-document.ts'
 
 /** Attribute of our Things: an account may hold others', and those of another stage. Its value is the stage. */
@@ -71,10 +72,10 @@ async function deleteOldVersions(iot: IoTClient, policyName: string): Promise<vo
 export function deletePolicy(iot: IoTClient, policyName: string): Promise<void> {
   return ignoringAbsence(async () => {
     await deleteOldVersions(iot, policyName)
-    await iot.send(new DeletePolicyCommand({ policyName }))
+    await onceDetached(() => iot.send(new DeletePolicyCommand({ policyName })))
   })
 }
 
 export function deleteThing(iot: IoTClient, thingName: string): Promise<void> {
-  return ignoringAbsence(() => iot.send(new DeleteThingCommand({ thingName })))
+  return ignoringAbsence(() => onceDetached(() => iot.send(new DeleteThingCommand({ thingName }))))
 }

@@ -18,8 +18,8 @@ export interface TestIot {
   registry: Registry
   /** Names of the commands that were sent, in order. */
   calls: string[]
-  /** The next call of the command fails: before it has reached AWS, or with its answer lost. */
-  failAt(command: string, when: 'before' | 'after'): void
+  /** The next call of the command fails: before it has reached AWS, or with its answer lost. Of several commands each fails once. */
+  failAt(command: string, when: 'before' | 'after', error?: Error): void
   /** Its message broker for devices, and what it has taken. */
   startBroker(): Promise<TestIotBroker>
   /** Forgets everything, and that something was to fail. */
@@ -47,7 +47,7 @@ export async function startTestIot(): Promise<TestIot> {
     maxAttempts: 1,
   }
   const calls: string[] = []
-  let failure: { command: string; when: 'before' | 'after' } | undefined
+  const failures = new Map<string, { when: 'before' | 'after'; error: Error | undefined }>()
   const iot = new IoTClient(options)
   const iotData = new IoTDataPlaneClient(options)
   // Both have the same stack of middleware, of other inputs.
@@ -57,11 +57,11 @@ export async function startTestIot(): Promise<TestIot> {
         async (call) => {
           const command = commandName.replace(/Command$/, '')
           calls.push(command)
-          const when = failure?.command === command ? failure.when : undefined
-          if (when) failure = undefined
-          if (when === 'before') throw new Error(`${command} failed`)
+          const failure = failures.get(command)
+          failures.delete(command)
+          if (failure?.when === 'before') throw failure.error ?? new Error(`${command} failed`)
           const answer = await next(call)
-          if (when === 'after') throw new Error(`the answer of ${command} was lost`)
+          if (failure?.when === 'after') throw failure.error ?? new Error(`the answer of ${command} was lost`)
           return answer
         },
       { step: 'initialize' },
@@ -69,7 +69,7 @@ export async function startTestIot(): Promise<TestIot> {
   }
   return {
     ...{ iot, iotData, registry, calls },
-    failAt: (command, when) => (failure = { command, when }),
+    failAt: (command, when, error) => void failures.set(command, { when, error }),
     async startBroker() {
       const taken: TestIotBroker['taken'] = []
       const broker = await startBroker({
@@ -81,7 +81,7 @@ export async function startTestIot(): Promise<TestIot> {
     reset() {
       registry.change((state) => Object.assign(state, { things: {}, policies: {}, certificates: {} }))
       calls.length = 0
-      failure = undefined
+      failures.clear()
     },
     async close() {
       await app.close()

@@ -1,5 +1,6 @@
 /** A gateway's life through the API, with AWS IoT's rules: rotation, revocation, deletion, moves, and each call failing once. */
 import { createHash, createPrivateKey, sign, X509Certificate } from 'node:crypto'
+import { DeleteConflictException, InvalidRequestException } from '@aws-sdk/client-iot'
 import { strFromU8, unzipSync } from 'fflate'
 import * as v from 'valibot'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -267,11 +268,22 @@ describe('a revocation', () => {
       expect((await ask('POST', `${path}/revoke`)).status).toBe(500)
       expect((await signed('check', held)).status).toBe(401)
       expect(await lifecycle()).toEqual(['revoked'])
+      if (command !== 'DeleteConnection') expect(ended).toEqual([thingName])
       expect((await ask('POST', `${path}/revoke`)).status).toBe(200)
       expect(certificateIds()).toEqual([])
       expect(ended).toContain(thingName)
     },
   )
+
+  it('and a deletion wait until AWS has heard of what they have just detached, which takes it seconds', async () => {
+    await enrolled()
+    const conflict = { message: 'still attached', $metadata: {} }
+    iot.failAt('DeleteCertificate', 'before', new DeleteConflictException(conflict))
+    iot.failAt('DeletePolicy', 'before', new DeleteConflictException(conflict))
+    iot.failAt('DeleteThing', 'before', new InvalidRequestException(conflict))
+    expect(await ask('DELETE', path)).toMatchObject({ status: 204 })
+    expect(iot.registry.state).toMatchObject({ things: {}, policies: {}, certificates: {} })
+  })
 
   it.each(failures([...REMOVAL, 'DeleteConnection', 'ListPolicyVersions', 'DeletePolicy', 'DeleteThing']))(
     'a deletion whose %s fails %s it took effect is finished by the repeated one',

@@ -313,6 +313,16 @@ describe('POST /v1/enrolments', () => {
     expect((await enrol(token)).status).toBe(201)
   })
 
+  it('gives a certificate that holds when the one of a failed attempt could not be deleted', async () => {
+    const token = await createdToken()
+    iot.failAt('AttachThingPrincipal', 'before')
+    iot.failAt('DeleteCertificate', 'before')
+    expect((await enrol(token)).status).toBe(500)
+    expect(certificates()).toMatchObject([{ status: 'INACTIVE', policies: [] }])
+    expect((await enrol(token)).status).toBe(201)
+    expect(certificates()).toMatchObject([{ status: 'ACTIVE', policies: [`${tenant.slug}-ba-gateway-1`] }])
+  })
+
   it('leaves no certificate when the database fails at the end, and the token works again', async () => {
     const token = await createdToken()
     const { master } = api.database
