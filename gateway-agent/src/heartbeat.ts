@@ -1,7 +1,10 @@
 import type { MachineLedger, OfflineStatusV1, OnlineStatusV1 } from '../../schemas/status.ts'
+import type { Log } from './log.ts'
 import type { MqttConnection, Publish, Session } from './mqtt-connection.ts'
 
 const INTERVAL_MS = 10_000
+/** AWS IoT ends the connection of who publishes more. */
+const MAX_STATUS_BYTES = 128 * 1024
 /** How long an orderly stop waits for the broker to take its last word. */
 const FAREWELL_MS = 2000
 
@@ -24,6 +27,7 @@ export class Heartbeat {
   readonly #topicOf: () => string
   readonly #gateway: { thingName: string; version: string }
   readonly #vitals: () => Vitals
+  readonly #log: Log
   #session: Session | undefined
   #timer: NodeJS.Timeout | undefined
 
@@ -32,10 +36,12 @@ export class Heartbeat {
     gateway: { thingName: string; version: string }
     connection: Pick<MqttConnection, 'onSession'>
     vitals: () => Vitals
+    log: Log
   }) {
     this.#topicOf = options.topicOf
     this.#gateway = options.gateway
     this.#vitals = options.vitals
+    this.#log = options.log
     options.connection.onSession((session) => {
       this.#session = session
       clearInterval(this.#timer)
@@ -49,7 +55,7 @@ export class Heartbeat {
   /** Publishes now; nothing without a session, whose end the will has told. */
   beat(): void {
     this.#session?.publish(
-      { topic: this.#topicOf(), payload: JSON.stringify(this.#status(this.#session.id)), retain: true },
+      { topic: this.#topicOf(), payload: this.#payload(this.#session.id), retain: true },
       () => undefined,
     )
   }
@@ -64,6 +70,18 @@ export class Heartbeat {
       setTimeout(resolve, FAREWELL_MS).unref()
       session.publish(offlineStatus(this.#topicOf(), 'shutdown', session.id), resolve)
     })
+  }
+
+  #payload(sessionId: string): string {
+    const { ledger, ...status } = this.#status(sessionId)
+    const whole = JSON.stringify({ ...status, ledger })
+    if (Buffer.byteLength(whole) <= MAX_STATUS_BYTES) return whole
+    this.#log.warnOften(
+      'ledger',
+      `heartbeat: the ledger of ${Object.keys(ledger!).length} machines is longer than AWS IoT takes, and left out: the cloud ` +
+        'cannot tell what is missing; share the machines among more gateways',
+    )
+    return JSON.stringify(status)
   }
 
   #status(sessionId: string): OnlineStatusV1 {

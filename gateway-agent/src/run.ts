@@ -26,6 +26,9 @@ const OLDEST_CLOCK = Date.UTC(2025, 0, 1)
 /** How long an orderly stop waits for PUBACKs; what is still unacknowledged is sent again after the next start. */
 const LAST_ACKS_MS = 3000
 
+/** How long it waits for the reads that are under way; systemd ends it after 15 s, and that must not be taken for a crash. */
+const LAST_READS_MS = 5000
+
 type Stop = () => Promise<void> | void
 /** Starts one part and returns how to stop it. */
 type Step = (agent: Agent) => Promise<Stop> | Stop
@@ -139,6 +142,7 @@ function startHeartbeat(agent: Agent): Stop {
     topicOf: () => agent.identity.topics.status,
     gateway: { thingName: identity.thingName, version: packageJson.version },
     connection,
+    log,
     vitals: () => ({
       plcLink: agent.polling.isUp ? 'up' : 'down',
       buffer: bufferHealthOf(agent),
@@ -166,7 +170,7 @@ async function startPolling({ configuration, polling, log }: Agent): Promise<Sto
   const { machines, devices } = configuration
   const tags = machines.reduce((sum, machine) => sum + machine.tags.length, 0)
   log.info(`reading ${tags} tags of ${machines.length} machines on ${devices.length} devices`)
-  return () => polling.stop()
+  return () => polling.stop(LAST_READS_MS)
 }
 
 function startRenewal(agent: Agent): Stop {

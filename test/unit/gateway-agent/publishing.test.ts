@@ -127,6 +127,7 @@ describe('with a real broker', { timeout: 30_000 }, () => {
       topicOf: () => STATUS_TOPIC,
       gateway: { thingName: 'granix-ba-gateway-1', version: '0.1.0' },
       connection,
+      log,
       vitals: () => ({
         plcLink: 'down',
         buffer: { mode: 'live', queuedMessages: outbox.count },
@@ -158,6 +159,21 @@ describe('with a real broker', { timeout: 30_000 }, () => {
     expect(statuses().slice(1)).toMatchObject([
       { state: 'offline', reason: 'shutdown', sessionId: first!.sessionId, retain: true },
     ])
+  })
+
+  it('a ledger that AWS IoT would end the connection for is left out, and the log says so', async () => {
+    outbox.add(
+      Array.from({ length: 1200 }, (_, index) => ({
+        machine: `meter-of-a-large-site-${index}`,
+        timestamp: Date.now(),
+        values: { energy: index },
+      })),
+    )
+    beat(connect())
+    await waitFor('a heartbeat', () => statuses().length === 1)
+    expect(statuses()[0]).toMatchObject({ state: 'online', health: { buffer: { queuedMessages: 1200 } } })
+    expect(Buffer.byteLength(broker.received[0]!.payload)).toBeLessThan(128 * 1024)
+    expect(log.lines.join('\n')).toContain('1200 machines')
   })
 
   it('an abrupt end leaves the will of that session; the next one has another id', async () => {
