@@ -43,7 +43,8 @@ const COMMANDS: Record<string, (options: Options) => Promise<number>> = {
     const { createLog } = await import('./log.ts')
     const { run } = await import('./run.ts')
     await run(configuration, createLog(), stopSignal())
-    return 0
+    // A device that hangs would keep the process until its time-out.
+    process.exit(0)
   },
   async enroll({ config, url, token, force }) {
     if (!url || !token) throw new Failure(`enroll: --${url ? 'token' : 'url'} is missing\n\n${USAGE}`, 2)

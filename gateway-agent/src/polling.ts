@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Configuration, DeviceConfiguration, Machine } from './configuration.ts'
 import { Device } from './drivers/device.ts'
@@ -20,6 +21,7 @@ export class Polling {
   readonly #outbox: Pick<Outbox, 'add'>
   readonly #log: Log
   readonly #onLinkChange: () => void
+  #wasUp = false
   #polled: ReadonlyMap<string, PolledDevice> = new Map()
 
   constructor(options: { outbox: Pick<Outbox, 'add'>; log: Log; onLinkChange: () => void }) {
@@ -32,7 +34,7 @@ export class Polling {
     return this.#polled.values()
   }
 
-  /** Whether every device has answered its last read. */
+  /** Whether every device that is read has answered its last read. */
   get isUp(): boolean {
     return this.#polled.size > 0 && [...this.#polled.values()].every(({ device }) => device.isUp)
   }
@@ -42,7 +44,8 @@ export class Polling {
    * ends its cycle before another takes over in the same rhythm, so no instant is left out. Rejects before anything has
    * changed when a driver cannot be loaded.
    */
-  async apply({ devices, machines }: Pick<Configuration, 'devices' | 'machines'>): Promise<string[]> {
+  async apply({ devices: all, machines }: Pick<Configuration, 'devices' | 'machines'>): Promise<string[]> {
+    const devices = all.filter(({ name }) => partOf(machines, name).length > 0)
     const wanted = await Promise.all(
       devices.map(async (configuration) => {
         const before = this.#polled.get(configuration.name)
@@ -77,17 +80,25 @@ export class Polling {
     await Promise.all(removed.map(end))
     // In the order of the file.
     this.#polled = new Map(devices.map(({ name }) => [name, polled.get(name)!]))
+    this.#tellLink()
     return changed
   }
 
-  /** Resolves when nothing is added any more and all connections are closed. */
-  async stop(): Promise<void> {
-    await Promise.all([...this.#polled.values()].map(end))
+  /** Resolves when nothing is added any more and all connections are closed, or after `waitMs`: a device may hang for longer. */
+  async stop(waitMs: number): Promise<void> {
+    await Promise.race([Promise.all([...this.#polled.values()].map(end)), sleep(waitMs, undefined, { ref: false })])
+  }
+
+  /** Of many devices behind one switch only the first that goes and the last that comes change anything. */
+  #tellLink(): void {
+    if (this.isUp === this.#wasUp) return
+    this.#wasUp = this.isUp
+    this.#onLinkChange()
   }
 
   async #open(configuration: DeviceConfiguration): Promise<Device> {
     const driver = await openDriver(configuration)
-    return new Device({ name: configuration.name, driver, log: this.#log, onLinkChange: this.#onLinkChange })
+    return new Device({ name: configuration.name, driver, log: this.#log, onLinkChange: () => this.#tellLink() })
   }
 }
 
