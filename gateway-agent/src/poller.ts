@@ -150,7 +150,17 @@ export class Poller {
     } catch (error) {
       this.#lostReadings += readings.length
       // Nothing was stored, so no seq was used: the reading is lost, its successors are not.
+      this.#countAsUnsent()
       this.#log.warnOften('outbox', `outbox: cannot store readings: ${messageOf(error)}; free disk space in dataDir`)
+    }
+  }
+
+  /** What could not be stored must not be held against what is read next: a change would stay untold until the longest silence. */
+  #countAsUnsent(): void {
+    this.#lossReported = false
+    for (const group of this.#groups) {
+      group.report = new ReportByException(group.tags)
+      group.units = new UnitReminder(group.tags)
     }
   }
 
@@ -183,9 +193,10 @@ export class Poller {
   #lossOfLink(fault: string): Reading[] {
     if (this.#lossReported) return []
     this.#lossReported = true
-    const timestamp = Date.now()
+    const now = Date.now()
     const nowMs = performance.now()
-    return this.#groups.flatMap(({ machine, tags, report, units }) => {
+    return this.#groups.flatMap(({ machine, tags, report, units, time }) => {
+      const timestamp = time.of([], now)
       for (const tag of tags) this.#keep(machine, tag, { value: null, quality: 'bad', fault }, timestamp)
       const lost = new Map<string, DataValue>(tags.map(({ name }) => [name, { value: null, quality: 'bad' }]))
       report.isDue(lost, nowMs)
@@ -240,6 +251,14 @@ export class Poller {
   }
 }
 
+/** What the tags of one message may take of the 128 KB of AWS IoT, which ends the connection of who publishes more. */
+const MAX_TAGS_BYTES = 120 * 1024
+/** JSON writes a character as six bytes at most, and a number as 25. */
+const LONGEST_CHARACTER = 6
+const LONGEST_NUMBER = 25
+/** Of a tag in `values`, `quality` and `units`: quotes, colons and commas, and the longer word for a quality. */
+const TAG_FRAME_BYTES = 40
+
 /** One message, or as many as the tags need; each gets a seq of its own. `units` are those that are due now. */
 export function readingsOf(
   machine: string,
@@ -247,21 +266,36 @@ export function readingsOf(
   values: ReadonlyMap<string, DataValue>,
   units: ReadonlyMap<string, string>,
 ): Reading[] {
-  const entries = [...values]
-  const readings: Reading[] = []
-  for (let from = 0; from < entries.length; from += MAX_TAGS_PER_MESSAGE) {
-    const part = entries.slice(from, from + MAX_TAGS_PER_MESSAGE)
+  return messagesOf(values, units).map((part) => {
     const notGood = part.filter(
       (entry): entry is [string, DataValue & { quality: Quality }] => entry[1].quality !== 'good',
     )
     const dueUnits = part.filter(([name]) => units.has(name)).map(([name]) => [name, units.get(name)!] as const)
-    readings.push({
+    return {
       machine,
       timestamp,
       values: Object.fromEntries(part.map(([name, { value }]): [string, Scalar] => [name, value])),
       ...(notGood.length > 0 && { quality: Object.fromEntries(notGood.map(([name, { quality }]) => [name, quality])) }),
       ...(dueUnits.length > 0 && { units: Object.fromEntries(dueUnits) }),
-    })
+    }
+  })
+}
+
+function messagesOf(
+  values: ReadonlyMap<string, DataValue>,
+  units: ReadonlyMap<string, string>,
+): [string, DataValue][][] {
+  const parts: [string, DataValue][][] = []
+  let bytes = Infinity
+  for (const [name, value] of values) {
+    const text = (units.get(name)?.length ?? 0) + (typeof value.value === 'string' ? value.value.length : 0)
+    const tagBytes = 3 * name.length + text * LONGEST_CHARACTER + LONGEST_NUMBER + TAG_FRAME_BYTES
+    if (bytes + tagBytes > MAX_TAGS_BYTES || parts.at(-1)!.length === MAX_TAGS_PER_MESSAGE) {
+      parts.push([])
+      bytes = 0
+    }
+    parts.at(-1)!.push([name, value])
+    bytes += tagBytes
   }
-  return readings
+  return parts
 }

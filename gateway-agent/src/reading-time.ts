@@ -23,7 +23,9 @@ export class ReadingTime {
     const isBelieved =
       this.#newest > before && this.#newest >= since - CLOCK_TOLERANCE_MS && this.#newest <= now + CLOCK_TOLERANCE_MS
     this.#readAt = now
-    this.#last = isBelieved ? Math.max(this.#newest, Math.min(this.#last, now)) : now
+    // A time of the device may lie ahead of this clock by what is tolerated; what comes next must not be told as earlier.
+    const least = this.#last <= now + CLOCK_TOLERANCE_MS ? this.#last : now
+    this.#last = Math.max(isBelieved ? this.#newest : now, least)
     return this.#last
   }
 }

@@ -241,6 +241,56 @@ describe('the poller', { timeout: 15_000 }, () => {
     expect(poller.lostReadings).toBeGreaterThan(0)
   })
 
+  it('what the outbox could not store counts as not sent: the change, and the loss of the link, are told as soon as it can', async () => {
+    let answer: DataValue | Error = { value: 1, quality: 'good' }
+    let fail = false
+    const driver: Driver = {
+      connect: () => Promise.resolve(),
+      read: () => (answer instanceof Error ? Promise.reject(answer) : Promise.resolve([answer])),
+      close: () => Promise.resolve(),
+    }
+    const flaky = {
+      add(added: readonly Reading[]) {
+        if (fail) throw new Error('database or disk is full')
+        outbox.add(added)
+      },
+    }
+    device = new Device({ name: 'plc-1', driver, log: silentLog(), onLinkChange: () => undefined })
+    const machines = [{ slug: 'pump-1', tags: [tag('a', 'holding:1', { maxSilenceMs: 86_400_000, unit: 'bar' })] }]
+    poller = new Poller({ device, machines, outbox: flaky, log: silentLog() })
+    await waitFor('the first value', () => readings.length === 1)
+    for (const [said, value] of [
+      [{ value: 2, quality: 'good' } as const, 2],
+      [new Error('cable'), null],
+    ] as const) {
+      fail = true
+      answer = said
+      const { lostReadings } = poller
+      await waitFor('a reading that is lost', () => poller!.lostReadings > lostReadings)
+      fail = false
+      await waitFor('it to be told all the same', () => readings.at(-1)!.values.a === value)
+      expect(readings.at(-1)!.units).toEqual({ a: 'bar' })
+    }
+    expect(readings).toHaveLength(3)
+  })
+
+  it('the loss of the link is never told as earlier than a value whose time came from the device', async () => {
+    let isLost = false
+    // A clock that is fast by less than what is tolerated.
+    const ahead = () => ({ value: 1, quality: 'good' as const, timestamp: Date.now() + 900 })
+    const driver: Driver = {
+      connect: () => Promise.resolve(),
+      read: () => (isLost ? Promise.reject(new Error('cable')) : Promise.resolve([ahead()])),
+      close: () => Promise.resolve(),
+    }
+    poll([{ slug: 'pump-1', tags: [tag('a', 'ns=1;s=a')] }], driver)
+    await waitFor('a value', () => readings.length > 1)
+    isLost = true
+    await waitFor('the loss', () => readings.at(-1)!.values.a === null)
+    const [value, loss] = readings.slice(-2)
+    expect(loss!.timestamp).toBeGreaterThanOrEqual(value!.timestamp)
+  })
+
   it('splits more than 256 tags in messages of the same instant', () => {
     const values = new Map(
       Array.from({ length: 600 }, (_, index): [string, DataValue] => [
@@ -261,5 +311,19 @@ describe('the poller', { timeout: 15_000 }, () => {
     expect(messages.map(({ quality }) => quality)).toEqual([undefined, { t300: 'bad' }, undefined])
     expect(messages.map(({ units }) => units)).toEqual([{ t0: '°C' }, undefined, { t599: 'bar' }])
     expect(messages.every(({ timestamp }) => timestamp === 5)).toBe(true)
+  })
+
+  it('splits what is longer than AWS IoT takes: it would end the connection at each attempt, for ever', () => {
+    // A data block of texts that nothing has written yet; JSON takes six bytes for each character.
+    const text = { value: '\u0001'.repeat(254), quality: 'uncertain' as const }
+    const names = Array.from({ length: 256 }, (_, index) => `text-${index}`.padEnd(64, '-'))
+    const units = new Map(names.map((name) => [name, '\u0001'.repeat(32)]))
+    const messages = readingsOf('pump-1', Date.now(), new Map(names.map((name) => [name, text])), units)
+    const sizes = messages.map((message) =>
+      Buffer.byteLength(JSON.stringify({ schemaVersion: 1, seq: 1.7e12, ...message })),
+    )
+    expect(Math.max(...sizes)).toBeLessThan(128 * 1024)
+    expect(messages.flatMap(({ values }) => Object.keys(values))).toEqual(names)
+    expect(messages.every(({ values }) => Object.keys(values).length > 0)).toBe(true)
   })
 })

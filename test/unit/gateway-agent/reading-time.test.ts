@@ -38,4 +38,8 @@ it('never goes back, except with the clock of the gateway', () => {
   expect(time.of([at(T - 400)], T + 100)).toBe(T)
   expect(time.of([at(T - 400)], T - 3_600_000)).toBe(T - 3_600_000)
   expect(time.of([at(T - 3_599_500)], T - 3_599_000)).toBe(T - 3_599_000)
+  // Fast by less than what is tolerated, and then nothing has changed.
+  expect(time.of([at(T + 1900)], T + 1000)).toBe(T + 1900)
+  expect(time.of([at(T + 1900)], T + 1100)).toBe(T + 1900)
+  expect(time.of([at(T + 1900)], T + 2000)).toBe(T + 2000)
 })
