@@ -99,7 +99,8 @@ export async function sweep(
       const about = aboutOf(condition, names, gatewayNames)
       if (about === undefined) continue
       const one = workOf(rule, condition.source, about, condition.state)
-      work.push(ids.includes(rule.ruleId) ? stepped(one, false, now, now) : advanced(one, dueAt))
+      const isOver = condition.isRetired || ids.includes(rule.ruleId)
+      work.push(isOver ? stepped(one, false, now, now) : advanced(one, dueAt))
     }
     for (const rule of toSettle) work.push(...settle(rule, context, names, now))
     await markSettled(client, toSettle)
@@ -163,9 +164,9 @@ const advanced = (work: Work, now: number): Work => ({
 
 type Names = Awaited<ReturnType<typeof readMachineNames>>
 
-/** Undefined when what the condition was about is gone; it is then cleared with its rule or by nobody. */
+/** What an alarm is about that is gone is not named any more; undefined when there is no alarm of it either. */
 function aboutOf(
-  { source, machineId }: SweptCondition,
+  { source, machineId, plantId: plantOfAlarm }: SweptCondition,
   names: Names,
   gateways: Map<string, { gatewayId: string; thingName: string; plantId: string; plant: string }>,
 ): Source | undefined {
@@ -179,7 +180,7 @@ function aboutOf(
   const [kind, id = ''] = source.split(':')
   const all = [...gateways.values()]
   const gateway = kind === 'gateway' ? gateways.get(id) : all.find(({ plantId }) => plantId === id)
-  if (gateway === undefined) return undefined
+  if (gateway === undefined) return plantOfAlarm === null ? undefined : { about: { plantId: plantOfAlarm, plant: '' } }
   const { plantId, plant } = gateway
   return { about: { plantId, plant, ...(kind === 'gateway' && { gateway }) } }
 }

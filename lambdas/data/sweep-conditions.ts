@@ -5,9 +5,14 @@ import type { Database } from './database.ts'
 
 export interface SweptCondition extends StoredCondition {
   machineId: string | null
+  /** Of its open alarm; null when there is none. */
+  plantId: string | null
+  /** Of a machine that sends no more. */
+  isRetired: boolean
 }
 
-const COLUMNS = `c.rule_id as "ruleId", c.source, c.machine_id as "machineId",
+const COLUMNS = `c.rule_id as "ruleId", c.source, c.machine_id as "machineId", coalesce(m.status = 'retired', false) as "isRetired",
+  (select a.plant_id from alarms a where a.rule_id = c.rule_id and a.source = c.source and a.closed_at is null) as "plantId",
   jsonb_build_object('phase', c.phase, 'since', c.since, 'endingSince', c.ending_since, 'value', c.value) as state`
 
 /** False when another sweep is at it. Held to the end of the transaction. */
@@ -16,7 +21,7 @@ export async function lockSweep(client: pg.ClientBase): Promise<boolean> {
   return rows[0]!.ours
 }
 
-/** What is not normal: of these rules, and of all others whose delay was over at `now`. */
+/** What is not normal: of these rules, and of all others whose delay was over at `now`, or whose machine is retired. */
 export async function readSweptConditions(
   client: pg.ClientBase,
   ruleIds: string[],
@@ -24,8 +29,9 @@ export async function readSweptConditions(
 ): Promise<SweptCondition[]> {
   const { rows } = await client.query<SweptCondition>(
     `select ${COLUMNS} from alarm_conditions c join alarm_rules r on r.id = c.rule_id
+       left join machines m on m.id = c.machine_id
      where c.rule_id = any($1::uuid[]) or (c.phase = 'pending' and c.since + r.delay_on_ms <= $2)
-       or c.ending_since + r.delay_off_ms <= $2`,
+       or c.ending_since + r.delay_off_ms <= $2 or m.status = 'retired'`,
     [ruleIds, now],
   )
   return rows

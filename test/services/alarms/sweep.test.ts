@@ -107,6 +107,41 @@ test('a delay ends by the clock where no reading comes, with the moment at which
   expect(await alarmsOf(plant)).toMatchObject([{ source, raised_at: now + 20_000, message: null }])
 })
 
+test.each([
+  ['revoked', `update gateways set lifecycle = 'revoked' where id = $1`],
+  ['deleted', 'delete from gateways where id = $1'],
+])('the alarm of a gateway ends when it is %s: nobody waits for it any more', async (_, end) => {
+  const plant = await silentPlant(1)
+  await createAlarmRule(database.master, plant, { condition: { kind: 'gateway_offline' } })
+  await hear(plant, now, 'offline')
+  await swept(now + 1_000)
+  expect(await alarmsOf(plant)).toMatchObject([{ source: `gateway:${plant.gatewayId}`, cleared_at: null }])
+  await query(end, [plant.gatewayId])
+  const { outboxIds } = (await swept(now + 60_000))!
+  expect(await alarmsOf(plant)).toMatchObject([{ cleared_at: now + 60_000 }])
+  expect(await query('select type, plant_id from alarm_outbox where id = any($1)', [outboxIds])).toEqual([
+    { type: 'cleared', plant_id: plant.plantId },
+  ])
+})
+
+test('the alarm of a tag ends when its machine is retired: no reading of it is taken any more', async () => {
+  const plant = await silentPlant(1)
+  const machineId = plant.machineIds[0]!
+  const condition = { kind: 'above', limit: 70, hysteresis: 0 } as const
+  const ruleId = await createAlarmRule(database.master, plant, { tag: 'temperature', condition, delayOffMs: 20_000 })
+  await query(
+    `insert into alarm_conditions (rule_id, source, tenant_id, machine_id, phase, since, value) values ($1, $2, $3, $4, 'pending', $5, '71.2')`,
+    [ruleId, `${machineId}/temperature`, plant.tenantId, machineId, now],
+  )
+  await swept(now + 11_000)
+  await swept(now + 60_000)
+  expect(await alarmsOf(plant)).toMatchObject([{ raised_at: now, cleared_at: null }])
+  await query(`update machines set status = 'retired' where id = $1`, [machineId])
+  await swept(now + 120_000)
+  await swept(now + 180_000)
+  expect(await alarmsOf(plant)).toMatchObject([{ cleared_at: now + 140_000 }])
+})
+
 test('a new rule looks at what machines said before it was made', async () => {
   const plant = await silentPlant(2)
   const condition = { kind: 'above', limit: 70, hysteresis: 0 } as const
