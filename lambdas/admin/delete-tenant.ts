@@ -39,7 +39,8 @@ interface Tenant {
   slug: string
 }
 
-type Step = (services: Services, tenant: Tenant, after: string) => Promise<AdminAnswer>
+/** `from`: of whom it goes on with; empty: from the begin. */
+type Step = (services: Services, tenant: Tenant, from: string) => Promise<AdminAnswer>
 
 export async function deleteTenant(
   services: Services,
@@ -47,10 +48,10 @@ export async function deleteTenant(
 ): Promise<AdminAnswer> {
   const tenant = await findTenant(services.db, slug)
   if (tenant === undefined) return { status: 'deleted', message: `there is no tenant ${slug}`, counts: {} }
-  const [name = '', after = ''] = cursor.split(/:(.*)/s)
+  const [name = '', from = ''] = cursor.split(/:(.*)/s)
   const step = STEPS[name]
   if (step === undefined) return { status: 'refused', message: `there is no step ${name}` }
-  return step(services, tenant, after)
+  return step(services, tenant, from)
 }
 
 const STEPS: Record<string, Step> = { gateways, accounts, keys, archive, rows, proof }
@@ -62,16 +63,18 @@ const next = (cursor: string, message: string, waitMs = 0): AdminAnswer => ({
   waitMs,
 })
 
-async function gateways(services: Services, tenant: Tenant, after: string): Promise<AdminAnswer> {
+async function gateways(services: Services, tenant: Tenant, from: string): Promise<AdminAnswer> {
   const { db, redis, iot, iotData } = services
-  if (after === '') {
+  if (from === '') {
     const people = await peopleOf(db, tenant.id)
     await forgetUsers(redis, people)
     await beginDeletion(db, tenant.id)
     await runBounded(people, AT_ONCE, ({ userId }) => closeConnections(services, userId))
   }
   const until = Date.now() + STEP_MS
-  const names = (await listGatewaysOf(db, tenant.slug)).map((one) => one.thingName).filter((name) => name > after)
+  const all = (await listGatewaysOf(db, tenant.slug)).map((one) => one.thingName)
+  // In an order of ours: the database's hangs on its language, and names before the cursor are compared here.
+  const names = all.toSorted().filter((name) => name >= from)
   for (const thingName of names) {
     if (Date.now() > until) return next(`gateways:${thingName}`, `gateways before ${thingName} are gone from AWS IoT`)
     await removeFromIot(iot, thingName, await certificatesOf(db, thingName))
@@ -80,9 +83,9 @@ async function gateways(services: Services, tenant: Tenant, after: string): Prom
   return next('accounts:', 'all gateways are gone from AWS IoT')
 }
 
-async function accounts({ db, accounts: open }: Services, tenant: Tenant, after: string): Promise<AdminAnswer> {
+async function accounts({ db, accounts: open }: Services, tenant: Tenant, from: string): Promise<AdminAnswer> {
   const people = (await peopleOf(db, tenant.id)).filter(
-    (one): one is Person & { firebaseUid: string } => one.firebaseUid !== null && one.userId > after,
+    (one): one is Person & { firebaseUid: string } => one.firebaseUid !== null && one.userId >= from,
   )
   const opened = await open()
   const until = Date.now() + STEP_MS

@@ -6,7 +6,7 @@ import { ApiGatewayManagementApiClient, DeleteConnectionCommand } from '@aws-sdk
 import { mockClient } from 'aws-sdk-client-mock'
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet'
 import { v7 as uuid } from 'uuid'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { exportFiles } from '../../../lambdas/admin/export-files.ts'
 import { runCommand } from '../../../lambdas/admin/run-command.ts'
 import type { Services } from '../../../lambdas/admin/services.ts'
@@ -294,6 +294,23 @@ describe('deleting a tenant', () => {
       expect(Object.keys(iot.registry.state.things)).toEqual([theirs.thingName])
       expect(Object.values(iot.registry.state.certificates)).toHaveLength(1)
     }
+  })
+
+  it('takes a step’s last gateway and account with the next step where one does not get to the end of them', async () => {
+    const more = await fill()
+    for (const table of ['gateway_connections', 'gateway_certificates', 'enrolments', 'gateways', 'users'])
+      await query(`update ${table} set tenant_id = $1 where tenant_id = $2`, [ours.tenantId, more.tenantId])
+    // A step's time is over with each Thing, and with each account.
+    const { now } = Date
+    const accounts = await services.accounts()
+    const remove = vi.spyOn(accounts, 'remove')
+    const passed = () => iot.calls.filter((call) => call === 'DeleteThing').length + remove.mock.calls.length
+    vi.spyOn(Date, 'now').mockImplementation(() => now() + passed() * 16_000)
+    await deleted()
+    vi.restoreAllMocks()
+    expect(Object.keys(iot.registry.state.things)).toEqual([theirs.thingName])
+    const firebase = await api.firebase()
+    for (const { uid } of [ours, more]) expect(firebase.local.find(uid)).toBeUndefined()
   })
 
   it('takes no rows of a tenant that is not being deleted, and no table that has none of tenants', async () => {
