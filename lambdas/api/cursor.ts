@@ -1,8 +1,9 @@
 import * as v from 'valibot'
+import { isStorable } from '../../schemas/telemetry.ts'
 import { invalidField } from './problem.ts'
 
 /** What `nextCursor` holds: the key of the last item given. The next page begins after it, whatever was inserted since. */
-const Cursor = v.strictObject({ after: v.string() })
+const Cursor = v.strictObject({ after: v.pipe(v.string(), v.check(isStorable)) })
 
 /** Throws ApiError (400) for what no `nextCursor` has been. */
 export function readCursor(cursor: string | undefined): string | undefined {

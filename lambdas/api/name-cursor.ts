@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { isStorable } from '../../schemas/telemetry.ts'
 import { readCursor } from './cursor.ts'
 import { invalidField } from './problem.ts'
 
@@ -8,7 +9,11 @@ export interface NameAndId {
   id: string
 }
 
-const Key = v.pipe(v.string(), v.parseJson(), v.tuple([v.string(), v.pipe(v.string(), v.uuid())]))
+const Key = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.tuple([v.pipe(v.string(), v.check(isStorable)), v.pipe(v.string(), v.uuid())]),
+)
 
 /** Throws ApiError (400) for a cursor of another list. */
 export function readNameCursor(cursor: string | undefined): NameAndId | undefined {

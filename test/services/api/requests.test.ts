@@ -119,6 +119,7 @@ describe('bad input', () => {
     ['limit=501', 'limit'],
     ['limit=ten', 'limit'],
     ['cursor=bm9wZQ', 'cursor'],
+    [`cursor=${Buffer.from(String.raw`{"after":"\u0000"}`).toString('base64url')}`, 'cursor'],
     ['plantId=1', 'plantId'],
     ['page=2', 'page'],
   ])('refuses ?%s', async (query, path) => {
