@@ -84,6 +84,8 @@ export class ArchiveTable extends Construct {
     return new CfnWorkGroup(this, id, {
       name,
       description: `Queries of the archive; results under athena/${folder}/`,
+      // What a work group remembers are its queries, without which AWS would not delete it.
+      recursiveDeleteOption: true,
       workGroupConfiguration: {
         enforceWorkGroupConfiguration: true,
         publishCloudWatchMetricsEnabled: true,

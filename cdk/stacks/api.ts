@@ -83,7 +83,8 @@ export class ApiStack extends Stack {
             // AWS lets its services write to this prefix without one more resource policy per log group.
             logGroupName: `/aws/vendedlogs/iot-telemetry-${settings.stage}-api`,
             retention: settings.logRetention,
-            removalPolicy: settings.production ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+            // Its name would be taken if it outlived a first deployment that fails.
+            removalPolicy: settings.production ? RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE : RemovalPolicy.DESTROY,
             ...(surroundings.logKey && { encryptionKey: surroundings.logKey }),
           }),
         ),

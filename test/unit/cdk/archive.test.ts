@@ -114,12 +114,15 @@ describe('a company’s analyst', () => {
     expect(may(role, 'glue:GetTable', 'arn:aws:glue:here:0:table/iot_telemetry_dev/samples')).toBe(true)
     const workGroup = 'arn:aws:athena:here:0:workgroup/iot-telemetry-dev-granix'
     expect(may(role, 'athena:StartQueryExecution', workGroup)).toBe(true)
-    const { properties } = resources<{ Name: string; WorkGroupConfiguration: Record<string, unknown> }>(
-      templates,
-      'AWS::Athena::WorkGroup',
-    ).find(({ properties: { Name } }) => Name === 'iot-telemetry-dev-granix')!
+    const { properties } = resources<{
+      Name: string
+      RecursiveDeleteOption?: boolean
+      WorkGroupConfiguration: Record<string, unknown>
+    }>(templates, 'AWS::Athena::WorkGroup').find(({ properties: { Name } }) => Name === 'iot-telemetry-dev-granix')!
     const { ResultConfiguration, EnforceWorkGroupConfiguration } = properties.WorkGroupConfiguration
     expect(EnforceWorkGroupConfiguration).toBe(true)
+    // AWS deletes no work group that was ever used without it: it would be there when the company comes back.
+    expect(properties.RecursiveDeleteOption).toBe(true)
     expect(text((ResultConfiguration as { OutputLocation: unknown }).OutputLocation)).toBe(
       's3://Results/athena/granix/',
     )

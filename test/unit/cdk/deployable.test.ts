@@ -49,6 +49,16 @@ describe.each(['dev', 'prod'])('stacks of %s', (stage) => {
     }
   })
 
+  it('leave nothing with a name of its own behind a first deployment that fails, or the next one would find it taken', () => {
+    const named = Object.values(templates).flatMap(({ Resources }) =>
+      Object.values(Resources).filter((one) =>
+        ['LogGroupName', 'BucketName'].some((key) => key in (one.Properties ?? {})),
+      ),
+    )
+    expect(named.length).toBeGreaterThan(0)
+    expect(named.filter(({ DeletionPolicy }) => DeletionPolicy === 'Retain')).toEqual([])
+  })
+
   it('say where things are', () => {
     expect(ownOutputs(templates).filter((name) => name !== 'Edge/WebAclArn')).toEqual([
       'Api/AdminFunctionName',
