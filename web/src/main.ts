@@ -25,7 +25,7 @@ async function start(): Promise<void> {
     idToken: (fresh) => session.idToken(fresh),
     onSessionEnd: () => void endSession(),
     onForbidden: () => void useMeStore(pinia).load(),
-    onServerTime: (at) => useClock(pinia).correct(at),
+    onServerTime: (at, askedAt) => useClock(pinia).correct(at, askedAt),
   })
 
   async function endSession(): Promise<void> {

@@ -77,10 +77,23 @@ it('corrects a computer’s clock by the server’s', () => {
   vi.useFakeTimers({ now: 5_000_000 })
   setActivePinia(createPinia())
   const clock = useClock()
-  clock.correct(5_001_000)
+  clock.correct(5_001_000, 5_000_000)
   expect(clock.now).toBe(5_000_000)
-  clock.correct(5_600_000)
+  clock.correct(5_600_000, 5_000_000)
   expect(clock.now).toBe(5_600_000)
+})
+
+it('does not set a right clock back by an answer that was on its way while the computer slept', () => {
+  vi.useFakeTimers({ now: 5_000_000 })
+  setActivePinia(createPinia())
+  const clock = useClock()
+  const askedAt = Date.now()
+  vi.setSystemTime(12_000_000)
+  clock.correct(5_001_000, askedAt)
+  expect(clock.now).toBe(12_000_000)
+  clock.correct(11_000_000, Date.now())
+  clock.correct(4_200_000, askedAt)
+  expect(clock.now).toBe(11_000_000)
 })
 
 describe('condition', () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { backoffMs } from '../../../web/src/live/backoff.ts'
-import { PLANT } from './live-fixtures.ts'
+import { frames, machine, PLANT } from './live-fixtures.ts'
 import { connected, setUp } from './live-network.ts'
 
 const MINUTE = 60_000
@@ -179,6 +179,31 @@ describe('live socket', () => {
     expect(test.opened).toHaveLength(1)
     await vi.advanceTimersByTimeAsync(2_000)
     expect(test.opened).toHaveLength(2)
+  })
+
+  it('leaves a connection on which a snapshot does not become whole', async () => {
+    const test = setUp()
+    test.network.answers = false
+    test.socket.subscribe(PLANT)
+    test.socket.start()
+    await vi.advanceTimersByTimeAsync(1_000)
+    const [first, second] = frames('snapshot', 1, [machine(1, 1), machine(2, 1), machine(3, 1)])
+    test.last().give(first!)
+    await vi.advanceTimersByTimeAsync(11_000)
+    expect(test.opened).toHaveLength(2)
+    test.last().give(second!, first!)
+    await vi.advanceTimersByTimeAsync(29_000)
+    expect(test.opened).toHaveLength(2)
+  })
+
+  it('asks for all snapshots again when messages come though the browser says that there is no network', async () => {
+    const { socket, last, states } = await connected()
+    socket.networkLost()
+    last().give({ type: 'pong' })
+    expect(states.slice(-2)).toEqual(['offline', 'live'])
+    expect(last().count('subscribe')).toBe(2)
+    last().give({ type: 'pong' })
+    expect(last().count('subscribe')).toBe(2)
   })
 
   it.each(['not_connected', 'internal'] as const)('leaves a connection of which the server says %s', async (code) => {

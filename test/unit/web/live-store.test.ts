@@ -73,6 +73,17 @@ describe('live store', () => {
     expect(asked).toEqual(['subscribe', 'resubscribe'])
   })
 
+  it('asks for a snapshot when a pong tells that the last part of a delta is overdue', () => {
+    const { asked, receive } = watching()
+    const [first, second] = frames('delta', 2, [machine(1, 1), machine(2, 1), machine(3, 1)])
+    receive(...frames('snapshot', 1, []), first!)
+    expect(asked).toEqual(['subscribe'])
+    receive({ type: 'pong', versions: { [PLANT]: 2 } })
+    expect(asked).toEqual(['subscribe', 'resubscribe'])
+    receive(second!, { type: 'pong', versions: { [PLANT]: 2 } })
+    expect(asked).toEqual(['subscribe', 'resubscribe'])
+  })
+
   it('takes a version that begins anew for a gap', () => {
     const { receive, asked } = watching()
     receive(...frames('snapshot', 40, [machine(1, 1)]), ...frames('delta', 1, [machine(1, 2)]))
@@ -124,6 +135,18 @@ describe('live store', () => {
     const tags = picture.machines.value.get(machineId(1))!.value.tags
     expect(tags.get('fast')).toMatchObject({ value: 2, timestamp: 1_002_000 })
     expect(tags.get('slow')).toMatchObject({ value: 1, timestamp: 1_001_000 })
+  })
+
+  it('draws no trend of numbers beside a value that is none any more', () => {
+    const { picture, receive } = watching()
+    receive(...frames('snapshot', 1, [machine(1, 1), machine(1, 60)]))
+    const told = (seq: number, t: unknown) => {
+      const { state, ...rest } = machine(1, seq)
+      receive(...frames('delta', seq, [{ ...rest, state: { ...state!, values: { t } } } as LiveMachine]))
+      return picture.machines.value.get(machineId(1))!.value.tags.get('t')!
+    }
+    expect(told(61, null).trend.length).toBeGreaterThan(0)
+    expect(told(62, 'OPEN')).toMatchObject({ value: 'OPEN', trend: [] })
   })
 
   it('orders gateways by the broker’s clock', () => {

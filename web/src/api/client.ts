@@ -13,8 +13,8 @@ export interface ApiClientOptions {
   onSessionEnd(): void
   /** The API refuses what the page offered: the person's rights may have changed. */
   onForbidden(): void
-  /** Date header of an answer, epoch ms. */
-  onServerTime(at: number): void
+  /** Date header of an answer, epoch ms, and what the computer's own clock showed when it was asked. */
+  onServerTime(at: number, askedAt: number): void
   fetch?: typeof fetch
 }
 
@@ -97,9 +97,13 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
 
   async function ask<T extends v.GenericSchema>(schema: T, request: Request) {
     const { method, path } = request
+    let askedAt = Date.now()
     let answer = await readAnswer(await send(request, false))
-    if (tokenRefused(answer)) answer = await readAnswer(await send(request, true))
-    if (answer.serverTime !== undefined) options.onServerTime(answer.serverTime)
+    if (tokenRefused(answer)) {
+      askedAt = Date.now()
+      answer = await readAnswer(await send(request, true))
+    }
+    if (answer.serverTime !== undefined) options.onServerTime(answer.serverTime, askedAt)
     const { status, requestId, problem } = answer
     if (tokenRefused(answer)) {
       throw endSession(`${method} ${path}: the token is refused`, { status, requestId })

@@ -22,10 +22,13 @@ export const useClock = defineStore('clock', () => {
     now.value = read()
   }
 
-  /** `serverNow`: epoch ms, exact to the second. */
-  function correct(serverNow: number): void {
-    const differenceMs = serverNow - Date.now()
-    offsetMs = Math.abs(differenceMs) > TRUSTED_WITHIN_MS ? differenceMs : 0
+  /** `serverNow`: epoch ms, exact to the second; `askedAt`: what this computer's clock showed before the question. */
+  function correct(serverNow: number, askedAt: number): void {
+    const leastMs = serverNow - Date.now()
+    // An answer takes its time, and a whole night where the computer sleeps meanwhile.
+    const mostMs = serverNow - askedAt
+    const canBe = (ms: number) => ms >= leastMs - TRUSTED_WITHIN_MS && ms <= mostMs + TRUSTED_WITHIN_MS
+    offsetMs = [0, offsetMs].find(canBe) ?? leastMs
     tick()
   }
 

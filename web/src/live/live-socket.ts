@@ -69,6 +69,7 @@ export function createLiveSocket(options: LiveSocketOptions): LiveSocket {
   let running = false
   let online = true
   let everLive = false
+  let told: LiveState = 'connecting'
   let attempt = 0
   let current: LiveLink | undefined
   /** The attempt under way, if any; one that was overtaken by another finds itself replaced here. */
@@ -111,12 +112,20 @@ export function createLiveSocket(options: LiveSocketOptions): LiveSocket {
   function foundLive(): void {
     online = true
     everLive = true
-    options.onState('live')
+    tell('live')
+  }
+
+  function tell(state: LiveState): void {
+    told = state
+    options.onState(state)
   }
 
   function receive(message: LiveServerMessage): void {
+    const wasAway = told !== 'live'
     attempt = 0
     foundLive()
+    // Who was told so takes no picture for a true one but that of a new snapshot.
+    if (wasAway) subscriptions.subscribeAll()
     subscriptions.received(message)
     if (message.type === 'error' && isEnd(message)) current?.close()
     else options.onMessage(message)
@@ -127,7 +136,7 @@ export function createLiveSocket(options: LiveSocketOptions): LiveSocket {
     clearTimeout(replacement)
     subscriptions.pause()
     if (!running) return
-    if (online) options.onState('reconnecting')
+    if (online) tell('reconnecting')
     if (!opening) connectLater()
   }
 
@@ -150,7 +159,7 @@ export function createLiveSocket(options: LiveSocketOptions): LiveSocket {
   return {
     start() {
       running = true
-      options.onState('connecting')
+      tell('connecting')
       void connect()
     },
     stop() {
@@ -172,12 +181,12 @@ export function createLiveSocket(options: LiveSocketOptions): LiveSocket {
       if (!running) return
       online = true
       attempt = 0
-      options.onState(everLive ? 'reconnecting' : 'connecting')
+      tell(everLive ? 'reconnecting' : 'connecting')
       void connect()
     },
     networkLost() {
       online = false
-      options.onState('offline')
+      tell('offline')
     },
   }
 }

@@ -77,6 +77,8 @@ function withReadings(
   for (const [name, value] of Object.entries(state.values)) {
     const before = tags.get(name)
     const isNumber = typeof value === 'number'
+    // What could not be read is a number still; a tag that has become a text has no line any more.
+    const trend = isNumber || value === null ? (before?.trend ?? []) : []
     const quality = state.quality?.[name] ?? (value === null ? 'bad' : 'good')
     next.set(name, {
       name,
@@ -86,8 +88,7 @@ function withReadings(
       quality,
       timestamp: state.timestamp,
       cadence: before ? withReading(before.cadence, state.timestamp - before.timestamp) : UNKNOWN_CADENCE,
-      trend:
-        isNumber && quality !== 'bad' ? withPoint(before?.trend ?? [], state.timestamp, value) : (before?.trend ?? []),
+      trend: isNumber && quality !== 'bad' ? withPoint(trend, state.timestamp, value) : trend,
       decimals: isNumber ? settleDecimals(before?.decimals, value) : before?.decimals,
     })
   }

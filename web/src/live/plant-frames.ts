@@ -60,9 +60,10 @@ export function createPlantFrames(events: PlantFramesEvents) {
   }
 
   return {
-    /** What the server's last frame was, while nothing comes: the last one of all can be lost too. */
+    /** What the server's last frame was, while nothing comes: the last one of all, or a part of it, can be lost too. */
     told(newest: number): void {
-      if (awaiting || version === undefined || newest <= version) return
+      if (awaiting || version === undefined || newest < version) return
+      if (newest === version && missing.size === 0) return
       awaiting = true
       kept = []
       events.gap()

@@ -17,17 +17,35 @@ type Timer = ReturnType<typeof setTimeout>
 export function createSubscriptions(events: SubscriptionEvents) {
   const wanted = new Set<string>()
   const unanswered = new Map<string, Timer>()
+  /** Parts that have come of the snapshot that each of them waits for. */
+  const came = new Map<string, { version: number; parts: Set<number> }>()
   const planned = new Map<string, Timer>()
 
   function subscribe(plantId: string): void {
     stop(planned, plantId)
+    came.delete(plantId)
+    awaitAnswer(plantId)
+    events.onSubscribed(plantId)
+    events.send({ type: 'subscribe', plant: plantId })
+  }
+
+  function awaitAnswer(plantId: string): void {
     stop(unanswered, plantId)
     unanswered.set(
       plantId,
       setTimeout(() => events.onUnanswered(), ANSWER_WITHIN_MS),
     )
-    events.onSubscribed(plantId)
-    events.send({ type: 'subscribe', plant: plantId })
+  }
+
+  /** A server that fails between two parts tells nobody. */
+  function receivedPart({ plant, version, part, parts }: Extract<LiveServerMessage, { type: 'snapshot' }>): void {
+    if (!unanswered.has(plant)) return
+    const before = came.get(plant)
+    const now = before?.version === version ? before : { version, parts: new Set<number>() }
+    came.set(plant, now)
+    now.parts.add(part)
+    if (now.parts.size < parts) awaitAnswer(plant)
+    else stop(unanswered, plant)
   }
 
   function again(plantId: string): void {
@@ -65,7 +83,7 @@ export function createSubscriptions(events: SubscriptionEvents) {
       }
     },
     received(message: LiveServerMessage): void {
-      if (message.type === 'snapshot') stop(unanswered, message.plant)
+      if (message.type === 'snapshot') receivedPart(message)
       if (message.type !== 'error' || message.plant === undefined) return
       stop(unanswered, message.plant)
       if (message.code === 'internal') again(message.plant)
