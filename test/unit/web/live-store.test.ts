@@ -170,6 +170,19 @@ describe('live store', () => {
     expect(store.state).toBe('live')
   })
 
+  it('takes no answer over HTTP that was asked for before a snapshot came, also when the connection has gone again', () => {
+    const { store, picture, receive } = watching()
+    const picked = { machines: [machine(1, 1)], gateways: [], alarms: [] }
+    const early = store.awaitPicture(PLANT)
+    receive(...frames('snapshot', 1, [machine(1, 1), machine(2, 1)]))
+    store.setSocketState('reconnecting')
+    early(picked, 6_000)
+    expect(shown(picture)).toEqual({ 'machine-1': 1, 'machine-2': 1 })
+    store.awaitPicture(PLANT)(picked, 7_000)
+    expect(shown(picture)).toEqual({ 'machine-1': 1 })
+    expect(store.lastDataAt).toBe(7_000)
+  })
+
   it('tells when the plant may not be seen', () => {
     const { picture, receive } = watching()
     receive({ type: 'error', code: 'not_found', plant: PLANT })

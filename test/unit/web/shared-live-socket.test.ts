@@ -55,6 +55,15 @@ function openTab(server: Server, userId: string): Tab {
   return whole
 }
 
+/** A leader that is frozen keeps its lock and says nothing; what a new one asks, it hears before it knows that it leads no more. */
+function freezeLeaders() {
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- called on the channel that it is called on
+  const post = BroadcastChannel.prototype.postMessage
+  return vi.spyOn(BroadcastChannel.prototype, 'postMessage').mockImplementation(function (this: unknown, message) {
+    if ((message as { type: string }).type === 'want') post.call(this, message)
+  })
+}
+
 const isLive = (tab: Tab) => vi.waitFor(() => expect(tab.states.at(-1)).toBe('live'))
 
 async function twoTabs(userId: string) {
@@ -142,18 +151,22 @@ describe('tabs of one person', () => {
     await vi.waitFor(() => expect(sentTo(server)).toHaveLength(before + 1), 3_000)
   })
 
-  it('take over from a tab that is frozen when they are looked at', async () => {
-    const { server, first, second } = await twoTabs('fede')
-    // A frozen tab keeps its lock and hears nothing.
-    const frozen = vi.spyOn(BroadcastChannel.prototype, 'postMessage').mockReturnValue()
+  it('take over from a tab that is frozen when they are looked at, or opened', async () => {
+    const [{ server, first, second }, other] = await Promise.all([twoTabs('fede'), twoTabs('irma')])
+    first.socket.subscribe(OTHER_PLANT)
+    await vi.waitFor(() => expect(second.subscribed).toContain(OTHER_PLANT))
+    const frozen = freezeLeaders()
     second.socket.lookedAt()
-    await vi.waitFor(() => expect(server.sockets).toHaveLength(2), 5_000)
+    const third = openTab(other.server, 'irma')
+    await vi.waitFor(() => expect([server, other.server].map(({ sockets }) => sockets.length)).toEqual([2, 2]), 5_000)
     frozen.mockRestore()
-    await isLive(second)
+    await Promise.all([isLive(second), isLive(third)])
     // Thawed it finds that it has lost the lock, and follows.
     await vi.waitFor(() => expect(openSockets(server)).toHaveLength(1))
-    first.socket.subscribe(OTHER_PLANT)
     await vi.waitFor(() => expect(sentTo(server)).toContain(`subscribe ${OTHER_PLANT}`))
+    const [delta] = frames('delta', 2, [machine(2, 2)])
+    openSockets(server)[0]!.give(delta!)
+    await vi.waitFor(() => expect(first.messages).toEqual([delta]))
   })
 })
 

@@ -12,16 +12,25 @@ export const useMeStore = defineStore('me', () => {
   const error = shallowRef<ApiError | null>(null)
   const loading = ref(false)
 
+  let latest: object | undefined
+
+  /** The answer to the newest question counts. */
   async function load(): Promise<void> {
+    const mine = {}
+    latest = mine
     loading.value = true
     try {
-      me.value = await api.me()
+      const answer = await api.me()
+      if (latest !== mine) return
+      me.value = answer
       error.value = null
     } catch (caught) {
-      error.value = toApiError(caught)
-    } finally {
-      loading.value = false
+      if (latest !== mine) return
+      const failure = toApiError(caught)
+      // Who was refused is not let in again by a network or a server that fails.
+      if (failure.forbidden || !error.value?.forbidden) error.value = failure
     }
+    loading.value = false
   }
 
   /** Whether the page offers it; the API decides each time anew. */

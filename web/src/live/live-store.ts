@@ -12,6 +12,8 @@ interface WatchedPlant {
   readonly frames: ReturnType<typeof createPlantFrames>
   /** False from a subscribe until its snapshot. */
   readonly caughtUp: { value: boolean }
+  /** How many have come. */
+  snapshots: number
 }
 
 /** The live pictures of the plants being looked at. It knows no WebSocket: start-live.ts brings the two together. */
@@ -46,11 +48,13 @@ export const useLiveStore = defineStore('live', () => {
           alarms: parts.flatMap((part) => part.alarms),
         })
         caughtUp.value = true
+        plant.snapshots += 1
       },
       delta: (frame) => applyChanges(picture, frame),
       gap: () => subscriber?.resubscribe(plantId),
     })
-    watched.set(plantId, { picture, frames, caughtUp })
+    const plant: WatchedPlant = { picture, frames, caughtUp, snapshots: 0 }
+    watched.set(plantId, plant)
     subscriber?.subscribe(plantId)
     return picture
   }
@@ -78,12 +82,18 @@ export const useLiveStore = defineStore('live', () => {
     if (plant) plant.picture.refused.value = true
   }
 
-  /** The picture as the HTTP API gives it, for as long as the live connection does not. */
-  function receivePicture(plantId: string, whole: PlantChanges, at: number): void {
+  /**
+   * The picture as the HTTP API gives it, for as long as the live connection does not: called before it is asked for, gives what
+   * takes the answer. One that a snapshot has overtaken is older than what is shown.
+   */
+  function awaitPicture(plantId: string): (whole: PlantChanges, at: number) => void {
     const plant = watched.get(plantId)
-    if (!plant) return
-    applyWhole(plant.picture, whole)
-    lastDataAt.value = at
+    const before = plant?.snapshots
+    return (whole, at) => {
+      if (!plant || plant.snapshots !== before) return
+      applyWhole(plant.picture, whole)
+      lastDataAt.value = at
+    }
   }
 
   function setSocketState(next: LiveState): void {
@@ -91,5 +101,5 @@ export const useLiveStore = defineStore('live', () => {
     if (next !== 'live') for (const plant of watched.values()) plant.caughtUp.value = false
   }
 
-  return { state, lastDataAt, attach, watchPlant, unwatchPlant, subscribed, receive, receivePicture, setSocketState }
+  return { state, lastDataAt, attach, watchPlant, unwatchPlant, subscribed, receive, awaitPicture, setSocketState }
 })

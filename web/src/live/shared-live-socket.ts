@@ -5,7 +5,7 @@
  *   follower ──── the lock is free (no leader yet, or its tab was closed) ────► leader
  *      │ ▲
  *      │ └── took the lock from a leader that had stopped answering: that one follows again
- *      └──── looked at, and the leader says nothing for 2 s (its tab is frozen): takes the lock
+ *      └──── opened or looked at, and the leader says nothing for 2 s (its tab is frozen): takes the lock
  *
  * - A leader that begins asks who is there; each tab answers with what it wants, and is given state and snapshot.
  * - Each tab holds a lock of its own for as long as it lives. The leader waits for it: it comes when the tab is gone,
@@ -76,7 +76,10 @@ export function createSharedLiveSocket(options: LiveSocketOptions & { userId: st
     }
     leading?.stop()
     leading = undefined
-    if (channel) void lead({ steal: false })
+    if (!channel) return
+    // The new leader asked who is there while this tab still took itself for one.
+    tellWants()
+    void lead({ steal: false })
   }
 
   function receive(message: Message): void {
@@ -93,6 +96,10 @@ export function createSharedLiveSocket(options: LiveSocketOptions & { userId: st
 
   function checkLeader(): void {
     post({ type: 'lookedAt' })
+    expectLeader()
+  }
+
+  function expectLeader(): void {
     clearTimeout(silence)
     silence = setTimeout(() => void lead({ steal: true }), LEADER_ANSWERS_WITHIN_MS)
   }
@@ -103,7 +110,9 @@ export function createSharedLiveSocket(options: LiveSocketOptions & { userId: st
       channel = new BroadcastChannel(name)
       channel.onmessage = ({ data }: { data: unknown }) => receive(data as Message)
       void navigator.locks.request(lockOf(tab), async () => {
+        if (!channel) return
         tellWants()
+        expectLeader()
         void lead({ steal: false })
         await stopped.promise
       })

@@ -35,14 +35,14 @@ export function useWatchedPlant(plantId: string) {
 
   async function fetchPicture(): Promise<void> {
     if (isLive()) return
+    const receive = live.awaitPicture(plantId)
     try {
       const [machines, gateways, alarms] = await Promise.all([
         api.machines(plantId),
         api.gateways(plantId),
         api.alarms({ plantId, state: 'open' }),
       ])
-      if (isLive()) return // with what is newer
-      live.receivePicture(plantId, { machines, gateways, alarms }, clock.read())
+      receive({ machines, gateways, alarms }, clock.read())
       error.value = null
     } catch (caught) {
       if (isLive()) return
