@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ageOf } from '../../../web/src/display/ages.ts'
-import { decimalsFor, formatNumber, formatWritten, settleDecimals } from '../../../web/src/display/numbers.ts'
+import {
+  decimalsFor,
+  formatNumber,
+  formatTickNumber,
+  formatWritten,
+  settleDecimals,
+} from '../../../web/src/display/numbers.ts'
 import { tagLabel } from '../../../web/src/display/tag-label.ts'
 import { unitRoom } from '../../../web/src/display/unit-room.ts'
 import { sortTags } from '../../../web/src/live/tag-order.ts'
@@ -19,6 +25,8 @@ describe('numbers', () => {
     [-0, '0'],
     [-3.14159, '-3,14'],
     [1e308, '1,000E308'],
+    [3.2e-6, '3,20E-6'],
+    [-5e-324, '-5,00E-324'],
   ])('shows %f as %s', (value, text) => {
     expect(formatNumber(value, 'es-AR', decimalsFor(value))).toBe(text)
   })
@@ -43,6 +51,25 @@ describe('numbers', () => {
   it('takes back what was chosen near zero, once', () => {
     expect(settleDecimals(4, 3.51)).toBe(2)
     expect(settleDecimals(2, 0.02)).toBe(2)
+  })
+
+  it('shows a zero of a tag that was near it with two decimals, and its noise as zero', () => {
+    const stood = settleDecimals(undefined, 0.0042)
+    expect([0, 0.00002, -0.00002, 0.0042].map((value) => formatNumber(value, 'es-AR', stood))).toEqual([
+      ...['0,00', '0,00', '0,00', '0,0042'],
+    ])
+  })
+
+  it('shows a tag that is tiny always by powers of ten, until it is not', () => {
+    const vacuum = settleDecimals(settleDecimals(undefined, 3.2e-6), 4.1e-7)
+    expect([3.2e-6, 0, 0.5].map((value) => formatNumber(value, 'es-AR', vacuum))).toEqual(['3,20E-6', '0,00', '0,5000'])
+    expect(formatNumber(3.2e-6, 'es-AR', settleDecimals(vacuum, 0.02))).toBe('0,00')
+    expect(settleDecimals(vacuum, 1013)).toBe(2)
+  })
+
+  it('tells the figures of an axis apart, however close they are', () => {
+    expect([0, 2e-8, 4e-8].map((value) => formatTickNumber(value, 2e-8, 'es-AR'))).toEqual(['0', '2,00E-8', '4,00E-8'])
+    expect([71.2, 71.4].map((value) => formatTickNumber(value, 0.2, 'es-AR'))).toEqual(['71,2', '71,4'])
   })
 
   it('never shows a negative zero or a number as long as a line', () => {

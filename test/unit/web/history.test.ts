@@ -127,6 +127,12 @@ describe('bars of states', () => {
     expect(barAt(bars, 60_000)).toBeUndefined()
   })
 
+  it('are whole for a machine that is slow, as a line is', () => {
+    const points = [0, 60_000, 120_000, 180_000].map((at) => reading(at, 1))
+    const bars = stateBars(history({ kind: 'boolean', points, to: 200_000 }), 200_000)
+    expect(bars.map(({ from, to }) => [from, to])).toEqual([[0, 200_000]])
+  })
+
   it('say of a bucket that was both how much of it was true', () => {
     const points: HistoryPoint[] = [
       [0, 1, 1, 1, 60],

@@ -16,6 +16,9 @@ import type { WebConfig } from '../../../schemas/api.ts'
 import { SessionEnded, type AuthSession } from './auth-session.ts'
 import { signInErrorOf } from './sign-in-errors.ts'
 
+/** What it says of a session that is over; everything else (no network, a quota, a failure of its own) passes. */
+const ENDED = ['auth/user-token-expired', 'auth/user-disabled', 'auth/invalid-user-token', 'auth/invalid-refresh-token']
+
 export function createFirebaseSession(config: WebConfig['firebase'], language: () => string): AuthSession {
   const { emulatorUrl, ...firebase } = config
   // Not getAuth(), which brings the pop-up flows of other providers with it.
@@ -51,8 +54,8 @@ export function createFirebaseSession(config: WebConfig['firebase'], language: (
       try {
         return await auth.currentUser.getIdToken(fresh)
       } catch (cause) {
-        const { name, code } = signInErrorOf(cause)
-        throw name === 'network' ? cause : new SessionEnded(code, { cause })
+        const { code } = signInErrorOf(cause)
+        throw ENDED.includes(code) ? new SessionEnded(code, { cause }) : cause
       }
     },
   }

@@ -12,7 +12,7 @@ export interface NumberSeries {
 
 /** A machine that is steady sends every 10 s, so three of those without a value are a gap; see cadence.ts. */
 const GAP_LEAST_MS = 30_000
-const GAPS_OF_MEDIAN = 3
+export const GAPS_OF_MEDIAN = 3
 
 /**
  * The line of a tag: each bucket at its middle, readings where they are, and a gap where values were missing for longer than
@@ -45,7 +45,8 @@ export function numberSeries(
   return { times, least, mean, greatest, gapMs }
 }
 
-function medianDistance(points: readonly HistoryPoint[]): number {
+/** Of readings or buckets, in ms. */
+export function medianDistance(points: readonly HistoryPoint[]): number {
   const distances = points
     .slice(1)
     .map(([start], index) => start - points[index]![0])

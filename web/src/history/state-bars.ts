@@ -1,4 +1,5 @@
 import type { History, HistoryPoint } from '../../../schemas/api.ts'
+import { GAPS_OF_MEDIAN, medianDistance } from './number-series.ts'
 
 /** A stretch of time in which a boolean or a text did not change. Between two of them nothing is known. */
 export interface StateBar {
@@ -45,7 +46,7 @@ function joined(
   end: number,
   stateOf: (point: HistoryPoint) => Pick<StateBar, 'value' | 'share'>,
 ): StateBar[] {
-  const holdsMs = Math.max(GAP_LEAST_MS, bucketMs * 1.5)
+  const holdsMs = Math.max(GAP_LEAST_MS, bucketMs * 1.5, GAPS_OF_MEDIAN * medianDistance(points))
   const bars: StateBar[] = []
   for (const [index, point] of points.entries()) {
     const from = point[0]
