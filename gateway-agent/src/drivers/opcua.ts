@@ -15,7 +15,10 @@ import { decodeOpcUa } from './opcua-value.ts'
 /** Nodes in one request: fewer than any server is known to limit, and enough that a thousand take two round trips. */
 const NODES_AT_ONCE = 500
 const DEFAULT_INTERVAL_MS = 1000
-/** A subscription without news says so as often as this, or as its own interval when that is longer. */
+/**
+ * A subscription without news says so as often as this, whatever the interval of its nodes: one that was silent for longer
+ * than the session lasts would end it, and its first values might come that late.
+ */
 const SIGN_OF_LIFE_MS = 1000
 /** A node that the server did not know is looked for again after this time: its program may have been loaded meanwhile. */
 const MISSING_AFRESH_MS = 60_000
@@ -102,11 +105,12 @@ class Subscription {
     intervalMs: number,
     timeoutMs: number,
   ): Promise<Subscription> {
-    const keepAlive = Math.max(1, Math.round(SIGN_OF_LIFE_MS / intervalMs))
+    const publishingMs = Math.min(intervalMs, SIGN_OF_LIFE_MS)
+    const keepAlive = Math.round(SIGN_OF_LIFE_MS / publishingMs)
     const created = await within(
       timeoutMs,
       session.createSubscription2({
-        requestedPublishingInterval: intervalMs,
+        requestedPublishingInterval: publishingMs,
         requestedMaxKeepAliveCount: keepAlive,
         requestedLifetimeCount: keepAlive * 60,
         publishingEnabled: true,
@@ -186,7 +190,12 @@ class Subscription {
         untold.delete(address)
       }
     }
-    if (untold.size > 0) await within(this.#intervalMs + this.#timeoutMs, allTold).catch(() => undefined)
+    if (group.monitoredItems.every(({ statusCode }) => !statusCode.isGood())) {
+      // The library would keep it, and one more each time that its nodes are asked for; it lets go whatever the server answers.
+      await within(this.#timeoutMs, group.terminate()).catch(() => undefined)
+    }
+    const { publishingInterval } = this.#subscription
+    if (untold.size > 0) await within(publishingInterval + this.#timeoutMs, allTold).catch(() => undefined)
   }
 }
 

@@ -1,8 +1,11 @@
 import { mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { DataType, StatusCodes } from 'node-opcua'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { ClientMonitoredItemGroup } from 'node-opcua-client'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { browse, type BrowseOptions } from '../../../gateway-agent/src/browse.ts'
 import { Device } from '../../../gateway-agent/src/drivers/device.ts'
 import type { Driver, TagSource } from '../../../gateway-agent/src/drivers/driver.ts'
@@ -133,6 +136,48 @@ describe('OPC UA against a real server', { timeout: 30_000 }, () => {
     expect((await driver.read(names.map((name) => source(name, 1000)))).map(({ value }) => value)).toEqual(
       names.map((_, index) => index),
     )
+  })
+})
+
+describe('nodes that the server does not know', { timeout: 30_000 }, () => {
+  it('are asked for again every minute, without taking more memory each time', async () => {
+    const { create } = ClientMonitoredItemGroup
+    const made: WeakRef<ClientMonitoredItemGroup>[] = []
+    ClientMonitoredItemGroup.create = (...all) => {
+      const group = create(...all)
+      made.push(new WeakRef(group))
+      return group
+    }
+    vi.useFakeTimers({ toFake: ['performance'] })
+    vi.advanceTimersByTime(1000)
+    onTestFinished(() => {
+      ClientMonitoredItemGroup.create = create
+      vi.useRealTimers()
+    })
+    const driver = open()
+    await driver.connect()
+    plc.set('known', DataType.Int32, 0)
+    const tags = [source('known'), source('not-yet'), source('never')]
+    await driver.read(tags)
+    for (let minute = 1; minute <= 5; minute += 1) {
+      vi.advanceTimersByTime(61_000)
+      if (minute === 5) plc.set('not-yet', DataType.Int32, 7)
+      // That the server is there still is known by what it tells.
+      plc.set('known', DataType.Int32, minute)
+      while (!(await driver.read(tags).catch(() => undefined))) await wait(5)
+    }
+    expect(made).toHaveLength(6)
+    expect(await driver.read(tags)).toMatchObject([
+      { value: 5 },
+      { value: 7 },
+      { fault: 'the server says BadNodeIdUnknown' },
+    ])
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    await waitFor('what is not needed to be let go', () => {
+      collect()
+      return made.filter((group) => group.deref()).length <= 2
+    })
   })
 })
 
@@ -291,24 +336,27 @@ describe('an OPC UA server that fails', { timeout: 60_000 }, () => {
     expect(links).toEqual([true, false, true])
   })
 
-  it('a line that carries nothing any more is told within the time-out, for a value of before is no value of now', async () => {
-    const line = await startTamperedLine(plc.port)
-    onTestFinished(() => line.stop())
-    plc.set('a', DataType.Double, 1)
-    const driver = open({ endpoint: `opc.tcp://127.0.0.1:${line.port}`, timeoutMs: 500 })
-    const tags = [source('a')]
-    await driver.connect()
-    await driver.read(tags)
-    line.tamper = () => undefined
-    let fault = ''
-    const poll = setInterval(
-      () => void driver.read(tags).catch((error: unknown) => (fault ||= (error as Error).message)),
-      50,
-    )
-    onTestFinished(() => clearInterval(poll))
-    await waitFor('the silence to be told', () => fault !== '', 5000)
-    expect(fault).toMatch(/no sign of life from the server|closed the connection/)
-  })
+  it.each([50, 600_000])(
+    'a line that carries nothing any more is told within the time-out, for a value of before is no value of now (tags of %i ms)',
+    async (intervalMs) => {
+      const line = await startTamperedLine(plc.port)
+      onTestFinished(() => line.stop())
+      plc.set('a', DataType.Double, 1)
+      const driver = open({ endpoint: `opc.tcp://127.0.0.1:${line.port}`, timeoutMs: 500 })
+      const tags = [source('a', intervalMs)]
+      await driver.connect()
+      await driver.read(tags)
+      line.tamper = () => undefined
+      let fault = ''
+      const poll = setInterval(
+        () => void driver.read(tags).catch((error: unknown) => (fault ||= (error as Error).message)),
+        50,
+      )
+      onTestFinished(() => clearInterval(poll))
+      await waitFor('the silence to be told', () => fault !== '', 5000)
+      expect(fault).toMatch(/no sign of life from the server|closed the connection/)
+    },
+  )
 
   it.each<[string, (answer: Buffer) => Buffer]>([
     ['garbage', () => Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')],
