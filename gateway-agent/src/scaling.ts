@@ -2,6 +2,9 @@ import type { DataValue } from './drivers/driver.ts'
 
 /** Digits that a double surely holds: what lies behind them is the rounding of value * scale + offset (0.7000000000000001). */
 const SIGNIFICANT_DIGITS = 12
+/** From here on they would not reach the point: a counter of 64 bit would lose its last digits. */
+const LARGE = 1e11
+const MOST_DIGITS = 15
 
 export interface Scaling {
   scale: number
@@ -18,7 +21,8 @@ export function scaled(tag: Scaling, raw: DataValue): DataValue {
 
 function multiplied({ scale, offset }: Scaling, raw: DataValue, number: number): DataValue {
   if (scale === 1 && offset === 0) return raw
-  const value = Number((number * scale + offset).toPrecision(SIGNIFICANT_DIGITS))
+  const exact = number * scale + offset
+  const value = Number(exact.toPrecision(Math.abs(exact) < LARGE ? SIGNIFICANT_DIGITS : MOST_DIGITS))
   if (Number.isFinite(value)) return { ...raw, value }
   return { value: null, quality: 'bad', fault: `${number} * ${scale} + ${offset} is no finite number` }
 }

@@ -111,6 +111,13 @@ describe('scaling', () => {
       value: null,
       quality: 'bad',
     })
+    // Nanoseconds of a 64 bit clock as milliseconds.
+    expect(scaled({ scale: 1e-6, offset: 0 }, { value: 1_736_350_000_123_456_789, quality: 'uncertain' }).value).toBe(
+      1_736_350_000_123.46,
+    )
+    expect(scaled({ scale: 1, offset: -1 }, { value: 9_007_199_254_740, quality: 'good' }).value).toBe(
+      9_007_199_254_739,
+    )
     expect(scaled({ scale: 2, offset: 0 }, { value: true, quality: 'good' })).toEqual({ value: true, quality: 'good' })
   })
 })
