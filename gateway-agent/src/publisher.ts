@@ -8,6 +8,11 @@ import { TokenBucket } from './token-bucket.ts'
 const WINDOW = 64
 const MOST_UNACKNOWLEDGED = 96
 const ACK_TIMEOUT_MS = 10_000
+/**
+ * Live messages beyond this many seconds of the budget become backlog. Machines that are read at the same instant are a
+ * burst of as many messages, which the budget sends before the next instant.
+ */
+const LIVE_LAG_SEC = 10
 /** Acknowledged messages are removed together: each transaction is a write to a flash disk. */
 const REMOVE_AFTER_MS = 200
 
@@ -32,8 +37,8 @@ interface InFlight {
  *
  * Live first. When a session begins, everything in the outbox is backlog: ids up to `#boundary`. What is added later is
  * live and goes first, so that a screen shows the present at once; the backlog follows, oldest first, with what is left
- * of the budget. Two cursors walk the ids, each upwards. When live messages themselves cannot keep up for more than a
- * second's budget (the broker was slow for a while), they become backlog too: the boundary moves to the newest.
+ * of the budget. Two cursors walk the ids, each upwards. When live messages themselves cannot keep up (the broker was slow
+ * for a while), they become backlog too: the boundary moves to the newest.
  */
 export class Publisher {
   readonly #outbox: Outbox
@@ -146,7 +151,7 @@ export class Publisher {
       const queue = unanswered || isFull ? undefined : this.#nextQueue()
       if (!unanswered && !queue) return
       const { machine, payload } = unanswered?.message ?? queue![0]!
-      if (!this.#bucket.take(performance.now(), this.#topicOf(machine).length + payload.length)) {
+      if (!this.#bucket.take(performance.now(), this.#topicOf(machine).length + Buffer.byteLength(payload))) {
         this.#pumpIn(Math.ceil(this.#bucket.waitMs))
         return
       }
@@ -220,7 +225,8 @@ export class Publisher {
 
   /** The queue whose first message is next: live, then backlog. */
   #nextQueue(): StoredMessage[] | undefined {
-    if (this.#outbox.lastId - this.#liveCursor + this.#live.length > this.#publishesPerSecond) this.#giveUpLive()
+    const lag = this.#outbox.lastId - this.#liveCursor + this.#live.length
+    if (lag > this.#publishesPerSecond * LIVE_LAG_SEC) this.#giveUpLive()
     if (this.#live.length === 0) {
       this.#live = this.#outbox.peek({ after: this.#liveCursor, until: this.#outbox.lastId, limit: WINDOW })
       this.#liveCursor = this.#live.at(-1)?.id ?? this.#liveCursor
