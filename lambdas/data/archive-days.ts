@@ -1,7 +1,7 @@
 /** Days of tenants on their way into the archive. `day`: days since 1970-01-01, UTC. */
 import { type Kysely, sql } from 'kysely'
 import type { Database } from './database.ts'
-import { DAY_MS } from './partitions.ts'
+import { DAY_MS, droppedBefore } from './partitions.ts'
 
 const HOURS_PER_DAY = 24
 
@@ -130,15 +130,15 @@ export async function hasLateFiles(db: Kysely<Database>, { tenantId, day }: Tena
 
 /**
  * Whether a partition may be dropped: for each tenant, all of its messages are in files that were read back and counted, and
- * nothing has changed since. Counts what the partition holds.
+ * nothing has changed since. Counts what the partition holds, unless it is one that was dropped before and made again.
  */
 export async function isArchived<T>(db: Kysely<T>, partition: string, day: number): Promise<boolean> {
   const { rows } = await sql<{ done: boolean }>`
     select not exists (select from archive_queue where day = ${day}) and not exists (
       select from (select tenant_id, count(*) as stored from ${sql.id(partition)} group by 1) p
       where not exists (select from archive_days a where a.tenant_id = p.tenant_id and a.day = ${day} and a.verified_at is not null)
-        or p.stored <> (select coalesce(sum(f.messages), 0) from archive_files f
-          where f.tenant_id = p.tenant_id and f.day = ${day} and f.state = 'live')
+        or (${day} >= ${await droppedBefore(db)} and p.stored <> (select coalesce(sum(f.messages), 0) from archive_files f
+          where f.tenant_id = p.tenant_id and f.day = ${day} and f.state = 'live'))
     ) as done`.execute(db)
   return rows[0]!.done
 }

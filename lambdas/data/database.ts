@@ -292,6 +292,7 @@ export interface RollupQueue {
 
 export interface RollupProgress {
   hour: number
+  dropped_before: Generated<number>
   single: Generated<true>
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import pg from 'pg'
 import { forgetArchivedSeqs, isArchived } from './archive-days.ts'
-import { DAY_MS, oldestHotDay } from './partitions.ts'
+import { DAY_MS, noteDropped, oldestHotDay } from './partitions.ts'
 import { HOUR_MS, isRolledUpBefore } from './rollup-queue.ts'
 
 /** Detaching waits for the statements that use the table; a long one is not waited for, but met again. */
@@ -36,6 +36,7 @@ export async function dropOldPartitions<T>(db: Kysely<T>, now: number, hotRetent
         const day = endsAt / DAY_MS - 1
         if (!(await isRolledUpBefore(connection, endsAt / HOUR_MS))) break
         if (!(await isArchived(connection, name, day))) break
+        await retried(() => noteDropped(connection, day))
         await retried(() => drop(connection, name))
         await forgetArchivedSeqs(connection, day)
         partitions.push(name)

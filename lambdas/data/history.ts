@@ -21,7 +21,7 @@ import {
   widened,
 } from './history-buckets.ts'
 import { coverageOf, type Kind, rolledUpBuckets, rolledUpChanges, type TagRange } from './history-rollups.ts'
-import { oldestHotDay } from './partitions.ts'
+import { DAY_MS, droppedBefore, oldestHotDay } from './partitions.ts'
 import { pagesOfTag } from './read-readings.ts'
 import { HOUR_MS } from './rollup-queue.ts'
 import { type Change, mergeCell, TagSeries, TextChanges } from './tag-series.ts'
@@ -53,6 +53,7 @@ async function closeLook(db: Kysely<Database>, query: HistoryQuery): Promise<His
   const bucketMs = chooseBucketMs(query, buckets)
   if (bucketMs >= MINUTE_MS || to - from > CLOSE_LOOK_MS) return undefined
   if (from < oldestHotDay(Date.now(), query.hotRetentionDays)) return undefined
+  if (from < (await droppedBefore(db)) * DAY_MS) return undefined
   const range = widened(query, bucketMs)
   const series = new TagSeries({ cellMs: bucketMs })
   const readings: [at: number, value: unknown][] = []

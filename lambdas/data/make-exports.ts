@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely'
 import type { ExportFailure, ExportFormat } from '../../schemas/exports.ts'
 import type { Units } from '../../schemas/telemetry.ts'
 import type { Database } from './database.ts'
+import { droppedBefore } from './partitions.ts'
 
 export interface ExportToMake {
   id: string
@@ -88,5 +89,5 @@ export async function isDayInArchive(db: Kysely<Database>, tenantId: string, day
     .where('tenant_id', '=', tenantId)
     .where('day', '=', day)
     .executeTakeFirst()
-  return row !== undefined && row.verified_at !== null
+  return row !== undefined && (row.verified_at !== null || day < (await droppedBefore(db)))
 }

@@ -14,6 +14,20 @@ export function oldestHotDay(now: number, hotRetentionDays: number): number {
 export const firstOpenDay = (now: number, hotRetentionDays: number): number =>
   oldestHotDay(now, hotRetentionDays) / DAY_MS - 1
 
+/**
+ * UTC days (since 1970-01-01) before this one were dropped once. Who raises the retention afterwards opens them again, and what comes then
+ * stands in Postgres without all that was there before: of such a day nothing may be made anew.
+ */
+export async function droppedBefore<T>(db: Kysely<T>): Promise<number> {
+  const { rows } = await sql<{ day: number }>`select dropped_before as day from rollup_progress`.execute(db)
+  return rows[0]!.day
+}
+
+/** Before the day goes: who stops in between has said too much, and nothing is lost by it. */
+export async function noteDropped<T>(db: Kysely<T>, day: number): Promise<void> {
+  await sql`update rollup_progress set dropped_before = greatest(dropped_before, ${day + 1}::int4)`.execute(db)
+}
+
 /** `2026-01-31` */
 export const dateOfDay = (day: number): string => utcDate(day * DAY_MS)
 

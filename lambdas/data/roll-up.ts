@@ -10,6 +10,7 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Database, RollupQueue, Rollups } from './database.ts'
 import { markForArchive } from './archive-queue.ts'
+import { DAY_MS, droppedBefore } from './partitions.ts'
 import { pagesOfReadings } from './read-readings.ts'
 import { HOUR_MS } from './rollup-queue.ts'
 import { type Cell, emptyCell, mergeCell, TagSeries, type TextChanges } from './tag-series.ts'
@@ -31,9 +32,10 @@ export async function rollUpNext(db: Kysely<Database>): Promise<boolean> {
     const taken = await takeHour(transaction)
     if (taken === undefined) return false
     await markForArchive(transaction, taken)
+    const isDropped = taken.hour * HOUR_MS < (await droppedBefore<Database>(transaction)) * DAY_MS
     const rows = await rollUp(transaction, taken)
     for (let start = 0; start < rows.length; start += ROWS_AT_ONCE)
-      await store(transaction, rows.slice(start, start + ROWS_AT_ONCE))
+      await store(transaction, rows.slice(start, start + ROWS_AT_ONCE), isDropped)
     return true
   })
 }
@@ -121,16 +123,19 @@ function changesRow({ count, changes, lastAt }: TextChanges, from: number): Row 
   }
 }
 
-async function store(transaction: Transaction<Database>, rows: Rollups[]): Promise<void> {
+/** Of a day that was dropped what there is stays: the readings that it was made of are gone. */
+async function store(transaction: Transaction<Database>, rows: Rollups[], isDropped: boolean): Promise<void> {
   const columns = Object.keys(rows[0]!) as (keyof Rollups)[]
   const key = ['machine_id', 'tag', 'hour', 'kind'] as const
   await transaction
     .insertInto('rollups')
     .values(rows)
     .onConflict((conflict) =>
-      conflict
-        .columns(key)
-        .doUpdateSet((eb) => Object.fromEntries(columns.map((name) => [name, eb.ref(`excluded.${name}`)]))),
+      isDropped
+        ? conflict.columns(key).doNothing()
+        : conflict
+            .columns(key)
+            .doUpdateSet((eb) => Object.fromEntries(columns.map((name) => [name, eb.ref(`excluded.${name}`)]))),
     )
     .execute()
 }

@@ -65,6 +65,7 @@ async function freshDay(): Promise<number> {
   for (const table of ['telemetry_events', 'archive_files', 'archive_days', 'archive_queue', 'archived_seqs'])
     await database.master.query(`delete from ${table}`)
   await store.objects.remove(await store.objects.list(''))
+  await database.master.query('update rollup_progress set dropped_before = 0')
   await database.master.query('select ensure_partitions($1, $1)', [dateOfDay(day)])
   return day
 }
@@ -214,6 +215,34 @@ test('a day that takes longer than a run goes on where the last one has ended', 
   while (runs.at(-1) !== 'done' && runs.length < 30) runs.push(await run())
   expect(runs.slice(-2)).toEqual(['verified', 'done'])
   await expectSame()
+})
+
+test('what comes to a day that was dropped, once the retention is raised, is added to what is kept of it', async () => {
+  const [tenant, day] = [await newTenant(2), await freshDay()]
+  const later = (today + HOT_DAYS + 2) * DAY_MS
+  const archived = async () => (await store.query('select count(*)::int as n from samples'))![0]!['n'] as number
+  const rolledUp = async () =>
+    (await database.master.query('select sum(count)::int as n from rollups where tenant_id = $1', [tenant.tenantId]))
+      .rows[0] as { n: number }
+  const archiveAll = async () => {
+    for (const one of await due(Date.now(), today)) expect(await archiveDay(services, one)).toBe('verified')
+  }
+  await add(tenant, day, 40)
+  await archiveAll()
+  expect((await drop(later)).partitions).toContain(partitionOf(day))
+  const [before, { n: rollups }] = [await archived(), await rolledUp()]
+
+  await database.master.query('select ensure_partitions($1, $1)', [dateOfDay(day)])
+  await add(tenant, day, 3)
+  await archiveAll()
+  const { rows } = await database.master.query<{ n: number }>(
+    'select count(*)::int as n from telemetry_events, jsonb_each(values) where tenant_id = $1',
+    [tenant.tenantId],
+  )
+  expect(rows[0]!.n).toBeGreaterThan(0)
+  expect(await archived()).toBe(before + rows[0]!.n)
+  expect((await rolledUp()).n).toBeGreaterThanOrEqual(rollups)
+  expect((await drop(later)).partitions).toContain(partitionOf(day))
 })
 
 test('a file that is not what was written is found, told, and written anew', async () => {

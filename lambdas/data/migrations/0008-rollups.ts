@@ -44,6 +44,7 @@ create index rollup_queue_by_hour on rollup_queue (hour, machine_id);
 -- One row: every hour before this one has been put on the queue once it was over.
 create table rollup_progress (
   hour int8 not null,
+  dropped_before int4 not null default 0, -- UTC days (since 1970-01-01) before this one were dropped: they hold what has come since, if anything
   single boolean primary key default true check (single)
 );
 insert into rollup_progress (hour)

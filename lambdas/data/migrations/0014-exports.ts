@@ -27,6 +27,7 @@ grant usage on schema public to iot_exports;
 grant select, insert on exports to iot_api;
 grant update (asked_at) on exports to iot_api;
 grant select on tenants, plants, machines, telemetry_events, archive_days, archive_files, exports to iot_exports;
+grant select on rollup_progress to iot_exports;
 grant update (busy_until, percent, rows, bytes, finished_at, failure) on exports to iot_exports;
 grant select on exports to iot_admin;
 

@@ -195,6 +195,20 @@ describe('history', () => {
     expect(Math.max(...points.map((point) => Number(point[3])))).toBe(900)
   })
 
+  it('shows of a day that was dropped its minutes also at a close look, whatever the retention is by now', async () => {
+    const [machine] = await newMachines(1)
+    await rolledUpTo(thisHour)
+    await store(machine!, [[start, { a: 20 }]])
+    await drain()
+    await api.database.master.query('delete from telemetry_events where machine_id = $1', [machine])
+    const droppedBefore = (day: number) =>
+      api.database.master.query('update rollup_progress set dropped_before = $1', [day])
+    await droppedBefore(Math.floor(start / DAY_MS) + 1)
+    const { points } = await history(machine!, 'a', start, start + HOUR_MS, 2000)
+    await droppedBefore(0)
+    expect(points).toEqual([[start - (start % MINUTE_MS), 20, 20, 20, 1]])
+  })
+
   it('tells for how long a boolean was true, not how often it was said', async () => {
     const [machine] = await newMachines(1)
     await rolledUpTo(thisHour)
