@@ -34,6 +34,7 @@ async function column<Value>(query: string, values: unknown[] = []): Promise<Val
 
 test('migrating a database that is up to date changes nothing', async () => {
   const { handler } = await import('../../lambdas/migrate/migrate.lambda.ts')
+  await handler({}, lambdaContext) // a day may have begun since the tests did
   expect(await handler({}, lambdaContext)).toEqual({ applied: [], partitions: 0 })
 })
 
@@ -42,17 +43,16 @@ test('there is a partition for each hot day and a week ahead; a missing one is m
   const names = () => column<string>(`select relname from pg_class where relispartition and relkind = 'r' order by 1`)
   const before = await names()
   const dayOf = (time: number) => `telemetry_events_${new Date(time).toISOString().slice(0, 10).replaceAll('-', '')}`
-  expect(before).toHaveLength(38)
-  expect(before[0]).toBe(dayOf(oldestHotDay(Date.now(), 30)))
-  expect(before.at(-1)).toBe(dayOf(Date.now() + 7 * 86_400_000))
+  const oldest = oldestHotDay(Date.now(), 30)
+  expect(before.slice(-38)).toEqual(Array.from({ length: 38 }, (_, day) => dayOf(oldest + day * 86_400_000)))
 
-  await database.master.query(`drop table ${before[3]!}, ${before.at(-1)!}`)
+  await database.master.query(`drop table ${before.at(-35)!}, ${before.at(-1)!}`)
   expect(await handler({}, lambdaContext)).toEqual({ made: 2, dropped: [], rollups: 0, deadLetters: 0, alarms: 0 })
   expect(await names()).toEqual(before)
   const keys = await column<number>(
     `select count(*) from pg_inherits i join pg_index x on x.indexrelid = i.inhrelid where x.indisprimary`,
   )
-  expect(keys).toEqual([38])
+  expect(keys).toEqual([before.length])
 })
 
 test('row-level security of the API is on for every table that holds data of a tenant', async () => {
