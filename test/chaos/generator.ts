@@ -70,6 +70,8 @@ export class Generator {
   #messages = 0
   #heldBack: Delivery[] = []
   #recent: Delivery[] = []
+  /** In turns, so that a short run has all of them. */
+  #poisons: typeof POISON = []
 
   constructor(random: Random, fleet: Fleet, startedAt: number) {
     this.#random = random
@@ -236,7 +238,8 @@ export class Generator {
   }
 
   #poison(machine: SentMachine): Delivery {
-    const { code, body } = this.#random.pick(POISON)
+    if (this.#poisons.length === 0) this.#poisons = this.#random.shuffled(POISON)
+    const { code, body } = this.#poisons.pop()!
     this.#clock += 1
     this.#messages += 1
     const origin = { fleet: this.#fleet, machine, receivedAt: this.#clock, traceId: `poison-${this.#messages}` }
