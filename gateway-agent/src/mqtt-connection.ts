@@ -184,6 +184,7 @@ export class MqttConnection {
   ): Promise<{ wasConnected: boolean; error: unknown }> {
     const { promise, resolve } = Promise.withResolvers<{ wasConnected: boolean; error: unknown }>()
     const id = randomUUID()
+    const options = this.#options
     let wasConnected = false
     let error: unknown
     const onError = (fault: Error) => {
@@ -191,7 +192,7 @@ export class MqttConnection {
     }
     let client: MqttClient
     try {
-      const { proxy } = this.#options
+      const { proxy } = options
       const tunnel = proxy && (await openTunnel(proxy, address, CONNECT_TIMEOUT_MS))
       if (this.#stopping.signal.aborted) {
         tunnel?.destroy()
@@ -206,6 +207,12 @@ export class MqttConnection {
     let stopWatching = () => {}
 
     client.on('connect', () => {
+      if (this.#options !== options) {
+        // Told to go another way while this one was being opened.
+        this.#isReplacing = true
+        end(client)
+        return
+      }
       wasConnected = true
       this.#condition = { isConnected: true, address: `${address.host}:${address.port}`, since: Date.now() }
       this.#options.log.info(`mqtt: connected to ${address.host}:${address.port} as ${identity.thingName}`)

@@ -99,6 +99,19 @@ describe('a broker', { timeout: 40_000 }, () => {
     expect(numbers().length).toBeGreaterThan(3)
   })
 
+  it('that is still connecting when the gateway gets another identity takes no session by the one before', async () => {
+    const next = { ...(await testIdentity(authority, broker.port)), thingName: 'granix-ba-gateway-2' }
+    const connection = connect()
+    broker.onConnect = () => {
+      broker.onConnect = () => undefined
+      connection.use([next])
+    }
+    publish({ connection })
+    add(1)
+    await waitFor('the message', () => outbox.count === 0)
+    expect(broker.received.map(({ clientId }) => clientId)).toEqual(['granix-ba-gateway-2'])
+  })
+
   it('that acknowledges twice confuses nothing', async () => {
     broker.repeats = true
     publish()
