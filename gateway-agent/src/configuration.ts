@@ -135,6 +135,17 @@ export function dataDirIn(file: string): string | undefined {
   return typeof dataDir === 'string' ? resolve(dirname(file), dataDir) : undefined
 }
 
+/** The file and the tag lists that it names, whatever mistakes are in them. */
+export function filesIn(file: string): string[] {
+  try {
+    const content: unknown = parseDocument(readText(file)).toJS()
+    return [file, ...[...insertTagLists(content, dirname(file)).values()].map((list) => list.file)]
+  } catch {
+    // What `readConfiguration` says of it.
+    return [file]
+  }
+}
+
 function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8')

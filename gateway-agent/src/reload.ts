@@ -1,6 +1,6 @@
 import { unwatchFile, watchFile } from 'node:fs'
 import type { Agent } from './agent.ts'
-import { readConfiguration, type Configuration } from './configuration.ts'
+import { filesIn, readConfiguration, type Configuration } from './configuration.ts'
 import { Failure, messageOf } from './failure.ts'
 import { telemetryTopicOf } from './identity.ts'
 import { budgetWarning } from './publish-budget.ts'
@@ -21,17 +21,21 @@ export function watchConfiguration(agent: Agent): () => Promise<void> {
       const { file } = agent.configuration
       try {
         await takeOver(agent, readConfiguration(file))
-        watch()
       } catch (error) {
         log.error(`the changed configuration is not used, the agent goes on with the one before:\n${messageOf(error)}`)
       }
+      watch()
     })
   }
   let watched: string[] = []
   const watch = () => {
-    for (const file of watched) unwatchFile(file, reload)
-    watched = agent.configuration.files
-    for (const file of watched) watchFile(file, { interval: LOOK_EVERY_MS }, reload)
+    const { file, files } = agent.configuration
+    // A mistake may be mended in a list that only the refused file names.
+    const wanted = [...new Set([...files, ...filesIn(file)])]
+    // Looked at without a break: a change meanwhile must not be taken for what was there before.
+    for (const each of watched) if (!wanted.includes(each)) unwatchFile(each, reload)
+    for (const each of wanted) if (!watched.includes(each)) watchFile(each, { interval: LOOK_EVERY_MS }, reload)
+    watched = wanted
   }
   watch()
   const onHangUp = () => {
