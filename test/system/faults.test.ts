@@ -5,7 +5,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, Page, Route } from 'playwright-core'
 import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest'
 import { remembered } from '../../local/processes.ts'
 import { redisPidFile, startRedis } from '../../local/redis.ts'
@@ -138,6 +138,50 @@ it('an answer over HTTP that comes behind the live picture takes nothing from it
   await slow.context().close()
 })
 
+it('the page of another gateway or machine has nothing of the one before while its own answers are on their way', async () => {
+  const { gateway } = (await api.post('/gateways', { plantId })) as CreatedGateway
+  // With a connection of its own: the one before may be stranded.
+  await page.goto(`/plants/${company.plant}`)
+  await tell(7, 'prensa')
+  await page.locator('[data-machine="prensa"]').first().waitFor(WAIT)
+  const { promise: released, resolve: release } = Promise.withResolvers<undefined>()
+  const hold = (route: Route) => released.then(() => route.continue())
+  const goBySearch = async (slug: string) => {
+    await page.keyboard.press('/')
+    await page.getByTestId('search-text').fill(slug)
+    await page.locator(`[data-testid="found"][data-slug="${slug}"]`).click(WAIT)
+    await page.locator('h1').getByText(slug).waitFor(WAIT)
+  }
+  // Made since the page has its list of plants.
+  await api.post('/plants', { slug: 'recien', province: 'ba', name: 'recien', timeZone: 'UTC' })
+  await goBySearch('recien')
+
+  await page.goto(`/gateways/${thingName}`)
+  await page.getByTestId('gateway-delete').click(WAIT)
+  // A key that opens something does not while a question is open.
+  await page.keyboard.press('/')
+  expect(await page.getByTestId('search-dialog').count()).toBe(0)
+  await page.keyboard.press('Escape')
+  await page.route(`**/v1/gateways/${gateway.thingName}`, hold)
+  await goBySearch(gateway.thingName)
+  expect(await page.getByTestId('gateway-delete').count()).toBe(0)
+
+  await page.goto(`/plants/${company.plant}/machines/bomba`)
+  const reading = page.locator('[data-testid="chart-reading"] .value')
+  await expect.poll(() => reading.textContent(), WAIT).toMatch(/\d/)
+  await page.route('**/v1/machines/*/history?**', hold)
+  await goBySearch('prensa')
+  expect(await reading.textContent()).not.toMatch(/\d/)
+  release(undefined)
+  await expect.poll(() => reading.textContent(), WAIT).toBe('7')
+  await page.unrouteAll({ behavior: 'wait' })
+  await page.goto(`/plants/${company.plant}`)
+  // What each letter changes in the address leaves the focus where it is.
+  await page.getByTestId('search-machines').pressSequentially('pren')
+  await page.waitForURL(/search=pren/, WAIT)
+  await page.goto(`/plants/${company.plant}`)
+})
+
 it('a machine that falls silent is shown so within a second, without a word from the server', async () => {
   const watched = await openPlant(company.adminEmail)
   await watched.clock.install()
@@ -211,4 +255,20 @@ it('takes away what a person may no longer do, without a reload', async () => {
   const { plantId: otherId } = (await api.post('/plants', other)) as { plantId: string }
   await api.request('PATCH', `/users/${invited.user.userId}`, { plantAccess: [otherId] })
   await manager.getByTestId('plant-refused').waitFor(WAIT)
+
+  // Also what is taken between the page's first question and its first connection.
+  await api.request('PATCH', `/users/${invited.user.userId}`, { role: 'manager', plantAccess: 'all' })
+  const { promise: released, resolve: release } = Promise.withResolvers<undefined>()
+  const { promise: asked, resolve: hasAsked } = Promise.withResolvers<undefined>()
+  await manager.route('**/v1/realtime/ticket', async (route) => {
+    hasAsked(undefined)
+    await released
+    await route.fallback()
+  })
+  await manager.goto('/admin/machines')
+  await Promise.all([asked, manager.getByTestId('machine-row').first().waitFor(WAIT)])
+  await api.request('PATCH', `/users/${invited.user.userId}`, { role: 'viewer' })
+  release(undefined)
+  // Before the page's own next question, after 30 s.
+  await manager.getByTestId('no-permission-page').waitFor({ timeout: 15_000 })
 }, 120_000)

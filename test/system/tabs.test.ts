@@ -8,6 +8,7 @@ import { telemetry } from '../helpers/envelopes.ts'
 
 const endpoints = inject('endpoints')
 const user = endpoints.users.find(({ tenant, role }) => tenant === 'norpan' && role === 'admin')!
+const stranger = endpoints.users.find(({ tenant, role }) => tenant === 'granix' && role === 'admin')!
 const credentials = { accessKeyId: 'local', secretAccessKey: 'local' }
 const sqs = new SQSClient({ endpoint: endpoints.sqs.url, region: endpoints.sqs.region, credentials })
 
@@ -26,6 +27,12 @@ afterAll(async () => {
   await browser.close()
   sqs.destroy()
 })
+
+async function signInTo(page: Page, { email, password }: typeof user): Promise<void> {
+  await page.getByTestId('email').fill(email)
+  await page.getByTestId('password').fill(password)
+  await page.getByTestId('sign-in').click()
+}
 
 /** A reading with this temperature each second, as a machine sends them, until the pages show it. */
 async function shows(temperature: number, ...pages: Page[]): Promise<void> {
@@ -54,9 +61,7 @@ it('two tabs of a person share one WebSocket, and the second goes on when the fi
   context.on('page', (page) => page.on('websocket', (socket) => opened.push(socket.url())))
   const first = await context.newPage()
   await first.goto(endpoints.web.url)
-  await first.getByTestId('email').fill(user.email)
-  await first.getByTestId('password').fill(user.password)
-  await first.getByTestId('sign-in').click()
+  await signInTo(first, user)
   await first.locator(`[data-plant="${plant.plant}"]`).click()
   await shows(40.5, first)
 
@@ -69,5 +74,14 @@ it('two tabs of a person share one WebSocket, and the second goes on when the fi
   await first.close()
   await vi.waitFor(() => expect(opened).toHaveLength(2), 10_000)
   await shows(42.5, second)
+
+  // Whoever signs in after them in another tab is who all tabs are of.
+  const third = await context.newPage()
+  await third.goto(endpoints.web.url)
+  await third.getByTestId('profile-menu').click()
+  await third.getByTestId('sign-out').click()
+  await signInTo(third, stranger)
+  await third.getByTestId('plant').first().waitFor({ timeout: 30_000 })
+  await expect.poll(() => second.locator('.tenant').textContent(), { timeout: 30_000 }).toBe('Granix')
   await context.close()
 })

@@ -98,8 +98,9 @@ export function createAppRouter(session: AuthSession) {
     return true
   })
   // A screen reader is told of the new page by its heading; on the first page the browser does that itself.
-  router.afterEach(async (_to, from) => {
-    if (from.name === undefined) return
+  router.afterEach(async (to, from) => {
+    // What is chosen on a page stands in its query: whoever types or ticks there stays where they are.
+    if (from.name === undefined || to.path === from.path) return
     await nextTick()
     document.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true })
   })

@@ -82,6 +82,15 @@ describe('api client', () => {
     expect((await failure(client.get(Answer, '/v1/x'))).problem?.code).toBe('internal')
   })
 
+  it('takes an answer that breaks off for a failure of the network', async () => {
+    const broken = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(new TextEncoder().encode('{"hello":')),
+      pull: () => Promise.reject(new TypeError('terminated')),
+    })
+    const { client } = clientOf(new Response(broken, { status: 200 }))
+    expect((await failure(client.get(Answer, '/v1/x'))).kind).toBe('network')
+  })
+
   it('tells the network from the server', async () => {
     const { client } = clientOf(new TypeError('Failed to fetch'), json(502, 'Bad gateway', { 'x-request-id': 'r-2' }))
     expect((await failure(client.get(Answer, '/v1/x'))).kind).toBe('network')

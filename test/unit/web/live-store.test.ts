@@ -3,6 +3,7 @@ import { createPinia, setActivePinia } from 'pinia'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { LiveMachine, LiveMachineChange, LiveServerMessage } from '../../../schemas/live.ts'
 import { useLiveStore } from '../../../web/src/live/live-store.ts'
+import { isMeasured } from '../../../web/src/live/machine-view.ts'
 import type { PlantPicture } from '../../../web/src/live/plant-picture.ts'
 import { frames, gateway, machine, machineId, onlyState, PLANT } from './live-fixtures.ts'
 
@@ -145,8 +146,11 @@ describe('live store', () => {
       receive(...frames('delta', seq, [{ ...rest, state: { ...state!, values: { t } } } as LiveMachine]))
       return picture.machines.value.get(machineId(1))!.value.tags.get('t')!
     }
-    expect(told(61, null).trend.length).toBeGreaterThan(0)
-    expect(told(62, 'OPEN')).toMatchObject({ value: 'OPEN', trend: [] })
+    const unread = told(61, null)
+    expect([unread.trend.length > 0, isMeasured(unread)]).toEqual([true, true])
+    expect(isMeasured({ ...unread, trend: [], unit: undefined })).toBe(false)
+    const text = told(62, 'OPEN')
+    expect([text.trend, isMeasured(text)]).toEqual([[], false])
   })
 
   it('orders gateways by the broker’s clock', () => {

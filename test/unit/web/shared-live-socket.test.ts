@@ -64,7 +64,7 @@ function freezeLeaders() {
   })
 }
 
-const isLive = (tab: Tab) => vi.waitFor(() => expect(tab.states.at(-1)).toBe('live'))
+const isLive = (tab: Tab) => vi.waitFor(() => expect(tab.states.at(-1)).toBe('live'), 5_000)
 
 async function twoTabs(userId: string) {
   const server: Server = { sockets: [] }
@@ -154,7 +154,7 @@ describe('tabs of one person', () => {
   it('take over from a tab that is frozen when they are looked at, or opened', async () => {
     const [{ server, first, second }, other] = await Promise.all([twoTabs('fede'), twoTabs('irma')])
     first.socket.subscribe(OTHER_PLANT)
-    await vi.waitFor(() => expect(second.subscribed).toContain(OTHER_PLANT))
+    await vi.waitFor(() => expect(second.subscribed).toContain(OTHER_PLANT), 5_000)
     const frozen = freezeLeaders()
     second.socket.lookedAt()
     const third = openTab(other.server, 'irma')
@@ -162,11 +162,11 @@ describe('tabs of one person', () => {
     frozen.mockRestore()
     await Promise.all([isLive(second), isLive(third)])
     // Thawed it finds that it has lost the lock, and follows.
-    await vi.waitFor(() => expect(openSockets(server)).toHaveLength(1))
-    await vi.waitFor(() => expect(sentTo(server)).toContain(`subscribe ${OTHER_PLANT}`))
+    await vi.waitFor(() => expect(openSockets(server)).toHaveLength(1), 5_000)
+    await vi.waitFor(() => expect(sentTo(server)).toContain(`subscribe ${OTHER_PLANT}`), 5_000)
     const [delta] = frames('delta', 2, [machine(2, 2)])
     openSockets(server)[0]!.give(delta!)
-    await vi.waitFor(() => expect(first.messages).toEqual([delta]))
+    await vi.waitFor(() => expect(first.messages).toEqual([delta]), 5_000)
   })
 })
 

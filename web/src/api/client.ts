@@ -189,7 +189,10 @@ function problemOf({ status }: Response, body: unknown, requestId: string | null
 }
 
 async function readAnswer(response: Response): Promise<Answer> {
-  const body: unknown = await response.json().catch(() => undefined)
+  const body: unknown = await response.json().catch((cause: unknown) => {
+    if (cause instanceof SyntaxError) return undefined
+    throw new ApiError('network', `the answer of ${response.url} broke off`, { cause })
+  })
   const requestId = response.headers.get('apigw-requestid') ?? response.headers.get('x-request-id')
   const serverTime = Date.parse(response.headers.get('date') ?? '')
   return {

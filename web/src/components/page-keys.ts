@@ -6,7 +6,10 @@ export function usePageKeys(actions: Readonly<Record<string, () => void>>): void
     const action = actions[event.key]
     if (!action || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return
     const { target } = event
-    if (target instanceof HTMLElement && target.closest('input, select, textarea, [role="dialog"], [role="menu"]'))
+    if (
+      target instanceof HTMLElement &&
+      target.closest('input, select, textarea, [role="dialog"], [role="alertdialog"], [role="menu"]')
+    )
       return
     event.preventDefault()
     action()

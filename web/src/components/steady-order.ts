@@ -12,15 +12,36 @@ export function useSteadyOrder<T>(
   compare: (a: T, b: T) => number,
   frozen: () => boolean = () => false,
 ) {
-  const held = ref(false)
+  const pointer = ref(false)
+  const focus = ref(false)
 
   const keys = computed<readonly string[]>((shown) => {
     const sorted = items.value.toSorted(compare).map(keyOf)
-    const next = (held.value || frozen()) && shown ? keepPlaces(shown, sorted) : sorted
+    const next = (pointer.value || focus.value || frozen()) && shown ? keepPlaces(shown, sorted) : sorted
     return shown && sameKeys(shown, next) ? shown : next
   })
 
-  return { keys, hold: () => (held.value = true), release: () => (held.value = false) }
+  /** For `pointerenter` and `focusin` of the list. */
+  function hold({ type }: HandEvent): void {
+    ;(type === 'focusin' ? focus : pointer).value = true
+  }
+
+  /** For `pointerleave` and `focusout` of the list. */
+  function release({ type, currentTarget }: HandEvent): void {
+    if (type === 'focusout') focus.value = false
+    else {
+      pointer.value = false
+      // Of an item that has gone with the focus on it nobody is told.
+      focus.value &&= (currentTarget as { matches(selector: string): boolean }).matches(':focus-within')
+    }
+  }
+
+  return { keys, hold, release }
+}
+
+interface HandEvent {
+  readonly type: string
+  readonly currentTarget: unknown
 }
 
 function keepPlaces(shown: readonly string[], sorted: readonly string[]): string[] {

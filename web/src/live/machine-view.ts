@@ -60,6 +60,10 @@ export function withPastTrends(
   return { ...shown, tags }
 }
 
+/** Whether it is drawn as a line: a number, also while it cannot be read. */
+export const isMeasured = ({ value, unit, trend }: TagView): boolean =>
+  typeof value === 'number' || (value === null && (unit !== undefined || trend.length > 0))
+
 /** Whether it says everything that is known of a machine: one that is not shown yet cannot be shown without. */
 export const isWhole = (machine: LiveMachineChange): machine is LiveMachine => machine.status !== undefined
 
