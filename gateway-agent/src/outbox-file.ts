@@ -72,7 +72,8 @@ export function replaceOutboxFile(file: string, database?: DatabaseSync): { data
   const at = Date.now()
   const aside = join(dirname(file), `${basename(file, '.sqlite')}.corrupt-${at}.sqlite`)
   try {
-    for (const suffix of ['-wal', '-shm', '']) {
+    // A file without its log would be taken for whole, and give out again the seqs that only the log knows; a log alone is removed by SQLite.
+    for (const suffix of ['', '-wal', '-shm']) {
       if (existsSync(file + suffix)) renameSync(file + suffix, aside + suffix)
     }
   } catch (error) {

@@ -1,10 +1,20 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { Outbox, type OutboxLimits } from '../../../gateway-agent/src/outbox.ts'
-import type { SetAside } from '../../../gateway-agent/src/outbox-file.ts'
+import { replaceOutboxFile, type SetAside } from '../../../gateway-agent/src/outbox-file.ts'
 import type { MachineLedger } from '../../../schemas/status.ts'
 import type { TelemetryV1 } from '../../../schemas/telemetry.ts'
 import { temporaryFolder } from './temporary-folder.ts'
@@ -42,6 +52,27 @@ describe('a damaged outbox', () => {
     expect(asides).toHaveLength(1)
     expect(outbox.setAside).toEqual(asides[0])
     expect(readFileSync(join(folder, asides[0]!.file), 'utf8')).toContain('rubbish')
+  })
+
+  it.each(['', '-wal'])('whose setting aside is broken off at outbox.sqlite%s gives out no seq again', (suffix) => {
+    const folder = temporaryFolder()
+    const original = join(temporaryFolder(), 'outbox.sqlite')
+    const first = new Outbox(original, { maxMegabytes: 100 })
+    add(first, 1)
+    first.close()
+    const { outbox } = open(original)
+    add(outbox, 2, 3)
+    const last = all(outbox).at(-1)!.seq
+    // As a power cut leaves it: what was committed last is in the log alone.
+    const file = join(folder, 'outbox.sqlite')
+    for (const one of ['', '-wal']) copyFileSync(original + one, file + one)
+    const now = vi.spyOn(Date, 'now').mockReturnValue(last + 1)
+    onTestFinished(() => now.mockRestore())
+    mkdirSync(join(folder, `outbox.corrupt-${last + 1}.sqlite${suffix}`)) // no file can take this name
+    expect(() => replaceOutboxFile(file)).toThrow('cannot be set aside')
+    const { outbox: again } = open(file)
+    add(again, 4)
+    expect(all(again).at(-1)!.seq).toBeGreaterThan(last)
   })
 
   it('is said until somebody has removed the file', () => {
