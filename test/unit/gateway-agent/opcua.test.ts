@@ -164,8 +164,9 @@ describe('nodes that the server does not know', { timeout: 30_000 }, () => {
       if (minute === 5) plc.set('not-yet', DataType.Int32, 7)
       // That the server is there still is known by what it tells.
       plc.set('known', DataType.Int32, minute)
-      while (!(await driver.read(tags).catch(() => undefined))) await wait(5)
+      while ((await driver.read(tags).catch(() => undefined))?.[0]?.value !== minute) await wait(5)
     }
+    while ((await driver.read(tags))[1]?.value !== 7) await wait(5)
     expect(made.length).toBeGreaterThanOrEqual(6)
     expect(await driver.read(tags)).toMatchObject([
       { value: 5 },
