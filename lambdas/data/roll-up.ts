@@ -10,7 +10,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Database, RollupQueue, Rollups } from './database.ts'
 import { markForArchive } from './archive-queue.ts'
-import { DAY_MS, droppedBefore } from './partitions.ts'
 import { pagesOfReadings } from './read-readings.ts'
 import { HOUR_MS } from './rollup-queue.ts'
 import { type Cell, emptyCell, mergeCell, TagSeries, type TextChanges } from './tag-series.ts'
@@ -32,16 +31,20 @@ export async function rollUpNext(db: Kysely<Database>): Promise<boolean> {
     const taken = await takeHour(transaction)
     if (taken === undefined) return false
     await markForArchive(transaction, taken)
-    const isDropped = taken.hour * HOUR_MS < (await droppedBefore<Database>(transaction)) * DAY_MS
     const rows = await rollUp(transaction, taken)
     for (let start = 0; start < rows.length; start += ROWS_AT_ONCE)
-      await store(transaction, rows.slice(start, start + ROWS_AT_ONCE), isDropped)
+      await store(transaction, rows.slice(start, start + ROWS_AT_ONCE), taken.isDropped)
     return true
   })
 }
 
-async function takeHour(transaction: Transaction<Database>): Promise<RollupQueue | undefined> {
-  const { rows } = await sql<RollupQueue>`
+interface TakenHour extends RollupQueue {
+  /** Of a day that was dropped once: `droppedBefore` in partitions.ts. */
+  isDropped: boolean
+}
+
+async function takeHour(transaction: Transaction<Database>): Promise<TakenHour | undefined> {
+  const { rows } = await sql<TakenHour>`
     with newest as materialized (
       select c.* from (select distinct hour, machine_id from rollup_queue order by hour desc, machine_id desc limit 64) c
       order by random()
@@ -50,7 +53,9 @@ async function takeHour(transaction: Transaction<Database>): Promise<RollupQueue
       where pg_try_advisory_xact_lock(7004, uuid_hash(n.machine_id) # hashint8(n.hour)) limit 1
     )
     delete from rollup_queue q using free f where q.hour = f.hour and q.machine_id = f.machine_id
-    returning q.tenant_id, q.machine_id, q.hour`.execute(transaction)
+    returning q.tenant_id, q.machine_id, q.hour, q.hour / 24 < (select dropped_before from rollup_progress) as "isDropped"`.execute(
+    transaction,
+  )
   return rows[0]
 }
 
